@@ -1,0 +1,95 @@
+"""mlpublish: a trained model walks in at one end of a street and arrives, proven, on the phone at the other.
+
+    model ─convert→ ConvertedModel ─bundle→ Bundle ─sign→ Release ─publish→ Receipt ─channel→ offered …  check → CheckReport
+
+Each verb is a function here; ``release`` is the whole street in one call. Nothing heavy is imported until a verb needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlpublish.artifacts import App, Bundle, CheckReport, ConvertedModel, Receipt, Release, VerifyReport
+    from mlpublish.bundling.bundle import bundle
+    from mlpublish.checking.check import check
+    from mlpublish.converting.convert import convert
+    from mlpublish.errors import MlpublishError
+    from mlpublish.formats.evidence import ParityReport, Tolerance
+    from mlpublish.formats.manifest import Manifest
+    from mlpublish.formats.status import Reason, UpdateStatus
+    from mlpublish.publishing.publish import publish
+    from mlpublish.recipe import release
+    from mlpublish.repository import channels as channel
+    from mlpublish.signing.sign import sign
+    from mlpublish.trust.verify import verify
+
+try:
+    __version__ = _version("mlpublish")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "App": "mlpublish.artifacts",
+    "Bundle": "mlpublish.artifacts",
+    "CheckReport": "mlpublish.artifacts",
+    "ConvertedModel": "mlpublish.artifacts",
+    "Manifest": "mlpublish.formats.manifest",
+    "MlpublishError": "mlpublish.errors",
+    "ParityReport": "mlpublish.formats.evidence",
+    "Reason": "mlpublish.formats.status",
+    "Receipt": "mlpublish.artifacts",
+    "Release": "mlpublish.artifacts",
+    "Tolerance": "mlpublish.formats.evidence",
+    "UpdateStatus": "mlpublish.formats.status",
+    "VerifyReport": "mlpublish.artifacts",
+    "bundle": "mlpublish.bundling.bundle",
+    "channel": "mlpublish.repository.channels",
+    "check": "mlpublish.checking.check",
+    "convert": "mlpublish.converting.convert",
+    "publish": "mlpublish.publishing.publish",
+    "release": "mlpublish.recipe",
+    "sign": "mlpublish.signing.sign",
+    "verify": "mlpublish.trust.verify",
+}
+
+__all__ = [
+    "App",
+    "Bundle",
+    "CheckReport",
+    "ConvertedModel",
+    "Manifest",
+    "MlpublishError",
+    "ParityReport",
+    "Reason",
+    "Receipt",
+    "Release",
+    "Tolerance",
+    "UpdateStatus",
+    "VerifyReport",
+    "bundle",
+    "channel",
+    "check",
+    "convert",
+    "publish",
+    "release",
+    "sign",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(home)
+    value = module if name == "channel" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,5 @@
+"""``python -m mlpublish``."""
+
+from mlpublish.cli.main import main
+
+main()

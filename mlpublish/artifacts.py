@@ -1,0 +1,457 @@
+"""The frozen things handed along the street: App, ConvertedModel, Bundle, Release, Receipt, CheckReport, VerifyReport."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mlpublish.errors import FormatError, RecipeError
+from mlpublish.formats.channel import Channel
+from mlpublish.formats.evidence import Interface, ParityReport, Provenance
+from mlpublish.formats.manifest import MODEL_NAME, FileEntry, Manifest, ModelEntry
+from mlpublish.formats.minimum_os import PLATFORMS
+from mlpublish.formats.status import Reason, UpdateStatus
+from mlpublish.formats.wire import Reader, dump
+
+_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
+_APP_VERSION = re.compile(r"(0|[1-9]\d{0,8})(\.(0|[1-9]\d{0,8})){0,3}")
+CONVERTED_FORMAT = 1
+
+
+class Shown:
+    """Gives a result its table in a notebook; no script, no style sheet, every value escaped."""
+
+    __slots__ = ()
+
+    def rows(self) -> Mapping[str, object]:
+        """What a reader wants to see of it, in order."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it (``--json``)."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        title = html.escape(type(self).__name__)
+        cells = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+            f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
+            for name, value in self.rows().items()
+            if value is not None
+        )
+        return f'<table><caption style="text-align:left"><b>{title}</b></caption>{cells}</table>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """Whom a release is for: one version of one app on one platform, compared exactly.
+
+    Args:
+        id: the bundle id, such as ``com.acme.insurance``.
+        version: one to four dotted integers, such as ``2.0``.
+        platform: ``ios`` by default, or ipados, macos, watchos, tvos, visionos, android.
+    """
+
+    id: str
+    version: str
+    platform: str = "ios"
+
+    def __post_init__(self) -> None:
+        check_app_id(self.id)
+        if _APP_VERSION.fullmatch(self.version) is None:
+            raise RecipeError(
+                f"The app version {self.version!r} is none.",
+                remedy="Give one to four dotted whole numbers, such as 2.0 (the app's CFBundleShortVersionString).",
+                field="app_version",
+            )
+        if self.platform not in PLATFORMS:
+            raise RecipeError(
+                f"The platform {self.platform!r} is none.", remedy=f"Use one of: {', '.join(PLATFORMS)}.", field="platform"
+            )
+
+
+def check_app_id(app_id: str) -> str:
+    """Give back a bundle id that is one.
+
+    Raises:
+        RecipeError: it is none.
+    """
+    if _APP_ID.fullmatch(app_id) is None or len(app_id) > 155:
+        raise RecipeError(
+            f"The app id {app_id!r} is none.", remedy="Give the app's bundle id, such as com.acme.insurance.", field="app"
+        )
+    return app_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedModel(Shown):
+    """A Core ML model on disk, with its evidence.
+
+    Args:
+        path: the ``.mlmodel`` file or ``.mlpackage`` folder itself.
+        golden: the folder of golden inputs and outputs, if samples were kept.
+        files: every file of ``path``, relative to it (a single file's path is its own name).
+    """
+
+    path: Path
+    name: str
+    kind: str
+    specification_version: int
+    precision: str
+    interface: Interface
+    provenance: Provenance
+    parity: ParityReport | None
+    files: tuple[FileEntry, ...]
+    golden: Path | None = None
+
+    @property
+    def record(self) -> Path:
+        """The JSON file beside the model that ``read`` takes."""
+        return self.path.parent / f"{self.name}.converted.json"
+
+    def rows(self) -> Mapping[str, object]:
+        shown: dict[str, object] = {
+            "model": f"{self.name} ({self.kind}, {self.precision})",
+            "path": self.path,
+            "source": f"{self.provenance.source} of {self.provenance.framework} {self.provenance.framework_version}",
+        }
+        return shown | parity_rows(self.parity)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": CONVERTED_FORMAT,
+            "path": self.path.name,
+            "name": self.name,
+            "kind": self.kind,
+            "specification_version": self.specification_version,
+            "precision": self.precision,
+            "interface": self.interface.to_dict(),
+            "provenance": self.provenance.to_dict(),
+            "parity": None if self.parity is None else self.parity.to_dict(),
+            "files": [entry.to_dict() for entry in self.files],
+            "golden": None if self.golden is None else self.golden.name,
+        }
+
+    def write(self) -> ConvertedModel:
+        """Write the record beside the model."""
+        self.record.write_bytes(dump(self.to_dict()))
+        return self
+
+    @classmethod
+    def read(cls, record: Path) -> ConvertedModel:
+        """Read the record that ``write`` left.
+
+        Raises:
+            FormatError: it is not one, or its files are gone.
+        """
+        reader = Reader.parse(record.read_bytes(), what=record.name)
+        reader.version("format", known=CONVERTED_FORMAT)
+        folder = record.parent
+        model = cls(
+            path=folder / reader.relative_path("path"),
+            name=reader.text("name", MODEL_NAME),
+            kind=reader.text("kind"),
+            specification_version=reader.whole_number("specification_version", least=1),
+            precision=reader.text("precision"),
+            interface=Interface.from_reader(reader.inner("interface")),
+            provenance=Provenance.from_reader(reader.inner("provenance")),
+            parity=reader.optional("parity", lambda name: ParityReport.from_reader(reader.inner(name))),
+            files=tuple(FileEntry.from_reader(each) for each in reader.each("files")),
+            golden=reader.optional("golden", lambda name: folder / reader.relative_path(name)),
+        )
+        if not model.path.exists():
+            raise FormatError(f"{model.path} is gone.", remedy="Convert the model again.", field="path")
+        return model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle(Shown):
+    """A bundle's zip: its manifest, its length in bytes and its sha256."""
+
+    path: Path
+    manifest: Manifest
+    length: int
+    sha256: str
+
+    def rows(self) -> Mapping[str, object]:
+        return {
+            "bundle": self.path,
+            "name": f"{self.manifest.name} {self.manifest.version}",
+            "models": ", ".join(model.name for model in self.manifest.models),
+            "bytes": self.length,
+            "sha256": self.sha256,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "name": self.manifest.name,
+            "version": self.manifest.version,
+            "models": [model.name for model in self.manifest.models],
+            "files": len(self.manifest.files),
+            "length": self.length,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Shown):
+    """A signed bundle with a number: on disk a folder with the bundle and the signed app role.
+
+    Args:
+        folder: holds ``release.json``, the bundle, ``targets.json`` and the chain of roots.
+        base: the version of the app role that the signed one follows.
+    """
+
+    folder: Path
+    app: App
+    number: int
+    bundle: Bundle
+    base: int
+
+    def rows(self) -> Mapping[str, object]:
+        return {
+            "release": self.number,
+            "app": f"{self.app.id} {self.app.version} ({self.app.platform})",
+            "folder": self.folder,
+            "bundle sha256": self.bundle.sha256,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "app": self.app.id,
+            "app_version": self.app.version,
+            "platform": self.app.platform,
+            "number": self.number,
+            "bundle": self.bundle.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt(Shown):
+    """What an endpoint took.
+
+    Args:
+        created: False if the very same release stood there already.
+        channel: the channel that points at it, where ``release()`` set one.
+        models: the bundle's models with their evidence.
+    """
+
+    endpoint: str
+    app: App
+    number: int
+    name: str
+    version: str
+    sha256: str
+    created: bool
+    channel: str | None = None
+    models: tuple[ModelEntry, ...] = ()
+
+    def rows(self) -> Mapping[str, object]:
+        shown: dict[str, object] = {
+            "release": self.number,
+            "app": f"{self.app.id} {self.app.version} ({self.app.platform})",
+            "bundle": f"{self.name} {self.version}",
+            "endpoint": self.endpoint,
+            "channel": self.channel,
+            "new": "yes" if self.created else "no, it stood there already",
+            "bundle sha256": self.sha256,
+        }
+        for model in self.models:
+            shown |= {f"{model.name}: {key}": value for key, value in parity_rows(model.parity).items()}
+        return shown
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "app": self.app.id,
+            "app_version": self.app.version,
+            "platform": self.app.platform,
+            "number": self.number,
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "created": self.created,
+            "channel": self.channel,
+            "parity": {model.name: None if model.parity is None else model.parity.to_dict() for model in self.models},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelState(Shown):
+    """What a channel says now.
+
+    Args:
+        version: of the signed channels role.
+        changed: whether this call changed it.
+    """
+
+    endpoint: str
+    app_id: str
+    channel: Channel
+    version: int
+    changed: bool = False
+
+    def rows(self) -> Mapping[str, object]:
+        shown: dict[str, object] = {"channel": f"{self.channel.channel} of {self.app_id} ({self.channel.platform})"}
+        for entry in self.channel.entries:
+            paused = ", paused" if entry.paused else ""
+            others = "" if entry.otherwise is None else f", the others release {entry.otherwise}"
+            share = "" if entry.rollout == 100 else f" for {entry.rollout} %{others}"
+            shown[f"app version {entry.app_version}"] = f"release {entry.release}{share}{paused}"
+        return shown | {"endpoint": self.endpoint}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "app": self.app_id,
+            "platform": self.channel.platform,
+            "channel": self.channel.channel,
+            "entries": [entry.to_dict() for entry in self.channel.entries],
+            "version": self.version,
+            "changed": self.changed,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport(Shown):
+    """What one update check did on a device.
+
+    Args:
+        installed: the release number in use afterwards, if any.
+        offered: the release number that the channel offers this device, if it got that far.
+        reason: why nothing new arrived, where the check itself went well.
+        path: the unpacked bundle in use afterwards (or the model shipped with the app), if any.
+        models: model name -> its path under ``path``.
+        detail: what happened, in one sentence.
+        downloaded: bytes of the bundle that went over the wire in this check.
+        seconds: phase -> how long it took.
+        signed_by: role -> key ids whose signatures counted.
+    """
+
+    status: UpdateStatus
+    app: App
+    installed: int | None
+    offered: int | None
+    reason: Reason | None
+    path: Path | None
+    models: Mapping[str, Path]
+    detail: str
+    downloaded: int = 0
+    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    signed_by: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def rows(self) -> Mapping[str, object]:
+        return {
+            "status": self.status.value,
+            "installed": self.installed,
+            "offered": self.offered,
+            "reason": None if self.reason is None else self.reason.value,
+            "path": self.path,
+            "detail": self.detail,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "status": self.status.value,
+            "app": self.app.id,
+            "app_version": self.app.version,
+            "platform": self.app.platform,
+            "installed": self.installed,
+            "offered": self.offered,
+            "reason": None if self.reason is None else self.reason.value,
+            "path": None if self.path is None else str(self.path),
+            "models": {name: str(path) for name, path in self.models.items()},
+            "detail": self.detail,
+            "downloaded": self.downloaded,
+            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
+            "signed_by": {role: list(keys) for role, keys in self.signed_by.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleReport:
+    """One verified role: who signed it, out of whom, until when."""
+
+    role: str
+    version: int
+    threshold: int
+    signed_by: tuple[str, ...]
+    expires: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "role": self.role,
+            "version": self.version,
+            "threshold": self.threshold,
+            "signed_by": list(self.signed_by),
+            "expires": self.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport(Shown):
+    """What offline verification found; a broken link is an error, never a report.
+
+    Args:
+        roles: the signed roles that were checked, root first; empty for a bare bundle.
+        proven: what holds, one sentence each.
+        not_proven: what this cannot show, one sentence each.
+    """
+
+    what: Path
+    kind: str
+    bundle: Bundle
+    app: App | None
+    number: int | None
+    roles: tuple[RoleReport, ...]
+    proven: tuple[str, ...]
+    not_proven: tuple[str, ...]
+
+    def rows(self) -> Mapping[str, object]:
+        return {
+            "verified": f"{self.kind} {self.what}",
+            "release": self.number,
+            "bundle sha256": self.bundle.sha256,
+            "proven": " ".join(self.proven),
+            "not proven": " ".join(self.not_proven),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "what": str(self.what),
+            "kind": self.kind,
+            "bundle": self.bundle.to_dict(),
+            "app": None if self.app is None else self.app.id,
+            "app_version": None if self.app is None else self.app.version,
+            "platform": None if self.app is None else self.app.platform,
+            "number": self.number,
+            "roles": [role.to_dict() for role in self.roles],
+            "models": {
+                model.name: None if model.parity is None else model.parity.to_dict() for model in self.bundle.manifest.models
+            },
+            "proven": list(self.proven),
+            "not_proven": list(self.not_proven),
+        }
+
+
+def parity_rows(parity: ParityReport | None) -> dict[str, object]:
+    """A parity report as a reader wants to see it."""
+    if parity is None:
+        return {"parity": "not measured"}
+    shown: dict[str, object] = {
+        "parity": f"{parity.samples} samples, largest difference {parity.max_abs_diff:.1e} "
+        f"(relative {parity.max_rel_diff:.1e}, allowed {parity.tolerance.rel:.0e})",
+        "label agreement": None if parity.label_agreement is None else f"{parity.label_agreement:.2%}",
+        "executor": parity.executor,
+    }
+    if parity.twin is not None:
+        shown["float32 twin"] = f"relative {parity.twin.max_rel_diff:.1e}, allowed {parity.twin.tolerance.rel:.0e}"
+    return shown

@@ -1,0 +1,148 @@
+"""One tree of errors; each carries the fact and the way out.
+
+A library's own error is wrapped once, in its adapter, ``from exc``. Doors (the command line, MLflow, an orchestrator)
+translate; ``exit_code`` and ``code`` are here so that every door says the same (docs/exit-codes.md).
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class MlpublishError(Exception):
+    """Something that mlpublish was asked for cannot be done.
+
+    Args:
+        problem: the fact, in one line, without a secret.
+        remedy: what the reader can do about it.
+        field: the input that is to blame, where there is one (``files[3].path``).
+    """
+
+    exit_code = 1
+    retryable = False
+
+    def __init__(self, problem: str, *, remedy: str, field: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
+
+    @property
+    def code(self) -> str:
+        """The class name in snake_case, the same in every door (``endpoint_unreachable``)."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class RecipeError(MlpublishError):
+    """A setting, a keyword or a configuration file asks for something that cannot be meant."""
+
+    exit_code = 2
+
+
+class UnknownScheme(MlpublishError):
+    """No adapter is installed for a URI's scheme or a model's framework."""
+
+    exit_code = 2
+
+
+class MissingExtra(MlpublishError):
+    """An optional library is needed and not installed."""
+
+
+class NotFound(MlpublishError):
+    """A thing that was named does not exist where it was looked for."""
+
+    exit_code = 6
+
+
+class FormatError(MlpublishError):
+    """A document is not what its format says; ``field`` names the place."""
+
+
+class NewerFormat(FormatError):
+    """A document is of a format version that this mlpublish does not know yet."""
+
+
+class BundleError(MlpublishError):
+    """A bundle cannot be made or read."""
+
+
+class SigningError(MlpublishError):
+    """A key could not be opened or used, or a role could not be made."""
+
+
+class StorageError(MlpublishError):
+    """The disk, the object store or the database refused."""
+
+
+class ConversionError(MlpublishError):
+    """A model cannot be converted."""
+
+
+class ParityError(ConversionError):
+    """The saved Core ML file does not answer as the source model does."""
+
+
+class VerificationError(MlpublishError):
+    """A signature, a digest or a rule of trust does not hold."""
+
+    exit_code = 3
+
+
+class ThresholdNotMet(VerificationError):
+    """Fewer signatures than the role's threshold are valid."""
+
+
+class Expired(VerificationError):
+    """A role's metadata has run out."""
+
+
+class RolledBack(VerificationError):
+    """An older version was offered than one already seen."""
+
+
+class DigestMismatch(VerificationError):
+    """Bytes are not those that were signed."""
+
+
+class PublishError(MlpublishError):
+    """An endpoint did not take what was offered."""
+
+
+class EndpointRefused(PublishError):
+    """The endpoint answered and said no.
+
+    Args:
+        status: its HTTP status, or the nearest one for endpoints that are not HTTP.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, field: str | None = None, status: int = 400) -> None:
+        super().__init__(problem, remedy=remedy, field=field)
+        self.status = status
+        if status in (401, 403):
+            self.exit_code = 4
+        elif status == 404:
+            self.exit_code = 6
+
+
+class EndpointUnreachable(PublishError):
+    """The endpoint did not answer, or answered that it cannot now (429, 5xx)."""
+
+    exit_code = 7
+    retryable = True
+
+
+class AlreadyPublished(PublishError):
+    """The release number stands for other bytes already."""
+
+    exit_code = 5
+
+
+class Conflict(PublishError):
+    """Somebody else changed the same thing in the meantime."""
+
+    exit_code = 5
+    retryable = True

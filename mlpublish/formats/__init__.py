@@ -1,0 +1,1 @@
+"""What is written down: every document and archive that mlpublish writes or reads, with its version."""

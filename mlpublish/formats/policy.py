@@ -1,0 +1,60 @@
+"""policy.json: what the app role says about the app as a whole.
+
+It is a target of fixed name in the app role, and its content stands in the target's ``custom`` too, so that a device
+reads it without a request. Floors stand here, not in a channel, because an operator must not be able to lower them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from mlpublish.formats.wire import Reader, dump
+
+POLICY_PATH = "policy.json"
+POLICY_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The app id that a repository is for, the lowest release per app version, and what was withdrawn.
+
+    Args:
+        app_id: binds the repository to the app; TUF alone does not, where apps share keys.
+        floors: ``<platform>/<app version>`` -> lowest release number that a channel may offer.
+        withdrawn: release number -> why; devices leave it.
+    """
+
+    app_id: str
+    floors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    withdrawn: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def floor(self, platform: str, app_version: str) -> int:
+        """The lowest release number that may be offered; 0 where there is no floor."""
+        return self.floors.get(f"{platform}/{app_version}", 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": POLICY_FORMAT,
+            "app": self.app_id,
+            "floors": dict(self.floors),
+            "withdrawn": {str(number): why for number, why in self.withdrawn.items()},
+        }
+
+    def to_bytes(self) -> bytes:
+        return dump(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Policy:
+        reader = Reader(values, POLICY_PATH)
+        reader.version("format", known=POLICY_FORMAT)
+        withdrawn = reader.text_map("withdrawn")
+        if not all(number.isdecimal() for number in withdrawn):
+            reader.refuse("withdrawn", "an object whose members are release numbers")
+        return cls(
+            app_id=reader.text("app"),
+            floors=MappingProxyType(reader.number_map("floors")),
+            withdrawn=MappingProxyType({int(number): why for number, why in withdrawn.items()}),
+        )
