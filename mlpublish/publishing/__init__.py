@@ -1,0 +1,1 @@
+"""The room of `publish`: a release reaches an endpoint."""

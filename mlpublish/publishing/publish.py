@@ -1,0 +1,73 @@
+"""The verb ``publish``: a release reaches an endpoint, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpublish.artifacts import Receipt, Release
+from mlpublish.errors import NotFound
+from mlpublish.formats.channel import bundle_path
+from mlpublish.repository import defaults
+from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
+from mlpublish.repository.repository import read_head
+from mlpublish.trust.releases import SignedRelease, read_release
+
+
+def publish(release: Release | Path | str, *, to: str | Path, token: str | None = None) -> Receipt:
+    """Hand a signed release to an endpoint.
+
+    Args:
+        release: what ``sign()`` gave, or its folder; it is read from disk and checked whole first.
+        to: ``http(s)://host[:port]`` or ``file:DIR``.
+        token: the bearer token for a server; by default MLPUBLISH_TOKEN or the configured token file, on loopback also the
+            configured development repository's.
+
+    Returns:
+        A Receipt; ``created`` is False if the very same release stood there already.
+
+    Raises:
+        AlreadyPublished: the number stands for other bytes there.
+        Conflict: the app role moved on since the release was signed; sign the bundle again.
+        EndpointRefused, EndpointUnreachable: the endpoint says no, or nothing.
+        DigestMismatch, FormatError, NotFound: the release on disk is broken.
+    """
+    signed = read_release(release.folder if isinstance(release, Release) else Path(release))
+    development = defaults.development_among(to, defaults.repository_for(None))
+    endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
+    created = not _stands_there(endpoint, signed) and endpoint.commit(signed.release.app.id, _commit(signed))
+    return _receipt(endpoint, signed, created)
+
+
+def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
+    """Whether the endpoint has this number with these bytes: then there is nothing to do, however old the role here is.
+
+    A look, not a proof: a server that lies about it only deprives itself of a release.
+    """
+    app_id, path = signed.release.app.id, bundle_path(signed.release.number)
+    try:
+        head = read_head(lambda name: endpoint.read(app_id, name), trusted_root=signed.roots[0] if signed.roots else None)
+    except NotFound:
+        return False  # the commit says what is missing
+    there = head.targets.signed.targets.get(path)
+    return there is not None and there == signed.targets.signed.targets[path]
+
+
+def _commit(signed: SignedRelease) -> Commit:
+    bundle = signed.release.bundle
+    return Commit(
+        edits={"targets": Edit(base=signed.release.base, metadata=signed.metadata)}, blobs={bundle.sha256: bundle.path}
+    )
+
+
+def _receipt(endpoint: Endpoint, signed: SignedRelease, created: bool) -> Receipt:
+    manifest = signed.release.bundle.manifest
+    return Receipt(
+        endpoint=endpoint.uri,
+        app=signed.release.app,
+        number=signed.release.number,
+        name=manifest.name,
+        version=manifest.version,
+        sha256=signed.release.bundle.sha256,
+        created=created,
+        models=manifest.models,
+    )

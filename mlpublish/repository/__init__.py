@@ -1,0 +1,1 @@
+"""One TUF repository per app: its head, its edits, its commits."""

@@ -1,0 +1,364 @@
+"""The verb ``channel``: point a channel at an approved release, roll out, pause, resume, roll back.
+
+Operators steer; they never say what a release is. Each edit reads the verified head, changes one entry, signs the next
+channels role and commits; if somebody else was faster it reads again, so no edit is lost and none is made from stale state.
+A rollback is a *newer* channel version that names an older release.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlpublish import settings
+from mlpublish.artifacts import App, ChannelState, check_app_id
+from mlpublish.errors import Conflict, NotFound, RecipeError, VerificationError
+from mlpublish.formats.channel import NAME, Channel, Entry
+from mlpublish.formats.wire import digest_of
+from mlpublish.repository import defaults
+from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
+from mlpublish.repository.repository import Head, channel_in, next_version, read_head
+from mlpublish.trust import roles
+from mlpublish.trust.signer import Signer
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who steers, and where: an endpoint, the app's trusted root, and for edits the operator's key."""
+
+    app_id: str
+    endpoint: Endpoint
+    root: bytes | None
+    signer: Callable[[], Signer]
+
+    def read(self, path: str) -> bytes:
+        return self.endpoint.read(self.app_id, path)
+
+    def head(self) -> Head:
+        """The verified head; a server's is never taken on first use."""
+        if self.root is None and not self.endpoint.uri.startswith("file:"):
+            raise VerificationError(
+                f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
+                remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
+                field="root",
+            )
+        return read_head(self.read, trusted_root=self.root)
+
+
+def access(
+    app_id: str,
+    to: str | Path,
+    *,
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    root: Path | str | bytes | None = None,
+) -> Access:
+    """Find everything that an edit needs; the key is opened only when something is signed."""
+    check_app_id(app_id)
+    development = defaults.development_among(to, defaults.repository_for(repository))
+    return Access(
+        app_id=app_id,
+        endpoint=endpoint_for(to, token=defaults.token_of(token, development, to)),
+        root=defaults.root_of(app_id, root, development),
+        signer=lambda: defaults.signer_of(roles.CHANNELS, signer, development),
+    )
+
+
+def set(
+    app: str,
+    *,
+    to: str | Path,
+    app_version: str,
+    release: int,
+    platform: str = "ios",
+    channel: str = "stable",
+    rollout: int = 100,
+    otherwise: int | None = None,
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Offer a release to one app version.
+
+    Args:
+        app: the app's bundle id.
+        to: the endpoint, ``http(s)://host[:port]`` or ``file:DIR``.
+        release: the release number; the app role must name it for this app version.
+        rollout: percent of devices that get it, 0 to 100.
+        otherwise: what the devices outside the rollout keep getting; by default what was offered before.
+        signer: an operator's Signer or key URI.
+        token: the bearer token for a server.
+        if_current: change nothing unless this release is the one offered now (guards a stale re-run).
+
+    Returns:
+        The channel's new state; ``changed`` is False if it said so already.
+
+    Raises:
+        NotFound: the app role names no such release.
+        RecipeError: the release is for another app version, below the floor, or withdrawn; a value is out of range.
+        Conflict: ``if_current`` does not hold.
+        SigningError, PublishError: the key or the endpoint refuses.
+    """
+    wanted = App(id=app, version=app_version, platform=platform)
+    if not 0 <= rollout <= 100:
+        raise RecipeError(f"A rollout of {rollout} % is none.", remedy="Give 0 to 100.", field="rollout")
+
+    def offered(head: Head, present: Entry | None) -> Entry:
+        before = present.release if present is not None and present.release != release else None
+        kept = present.otherwise if present is not None and present.release == release else before
+        others = None if rollout == 100 else otherwise if otherwise is not None else kept
+        for number in (release, *(() if others is None else (others,))):
+            _check_release(head, wanted, number)
+        return Entry(app_version=app_version, release=release, rollout=rollout, otherwise=others)
+
+    where = access(app, to, repository=repository, signer=signer, token=token)
+    return _edit(where, wanted, channel, offered, if_current)
+
+
+def rollout(
+    app: str,
+    percent: int,
+    *,
+    to: str | Path,
+    app_version: str,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Change the percentage of the release that is offered now; see ``set``."""
+    if not 0 <= percent <= 100:
+        raise RecipeError(f"A rollout of {percent} % is none.", remedy="Give 0 to 100.", field="rollout")
+    where = access(app, to, repository=repository, signer=signer, token=token)
+    wanted = App(id=app, version=app_version, platform=platform)
+    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), rollout=percent), if_current)
+
+
+def pause(
+    app: str,
+    *,
+    to: str | Path,
+    app_version: str,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Offer nothing new until ``resume``; nothing is uninstalled. See ``set``."""
+    where = access(app, to, repository=repository, signer=signer, token=token)
+    wanted = App(id=app, version=app_version, platform=platform)
+    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), paused=True), if_current)
+
+
+def resume(
+    app: str,
+    *,
+    to: str | Path,
+    app_version: str,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Offer again what was paused. See ``set``."""
+    where = access(app, to, repository=repository, signer=signer, token=token)
+    wanted = App(id=app, version=app_version, platform=platform)
+    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), paused=False), if_current)
+
+
+def rollback(
+    app: str,
+    *,
+    to: str | Path,
+    app_version: str,
+    release: int | None = None,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Offer an older approved release to everybody; by default the newest one below the present. See ``set``."""
+    wanted = App(id=app, version=app_version, platform=platform)
+
+    def older(head: Head, present: Entry | None) -> Entry:
+        current = _present(present, wanted).release
+        fitting = [number for number in head.releases if number < current and _fits(head, wanted, number)]
+        number = release if release is not None else max(fitting, default=None)
+        if number is None:
+            raise NotFound(
+                f"There is no approved release below {current} for {wanted.platform} {wanted.version}.",
+                remedy="Name one with --release N, or pause the channel.",
+                field="release",
+            )
+        _check_release(head, wanted, number)
+        return Entry(app_version=app_version, release=number)
+
+    return _edit(access(app, to, repository=repository, signer=signer, token=token), wanted, channel, older, if_current)
+
+
+def remove(
+    app: str,
+    *,
+    to: str | Path,
+    app_version: str,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    if_current: int | None = None,
+) -> ChannelState:
+    """Offer this app version nothing any more; whoever has a release keeps it. See ``set``."""
+    where = access(app, to, repository=repository, signer=signer, token=token)
+    return _edit(where, App(id=app, version=app_version, platform=platform), channel, lambda *_: None, if_current)
+
+
+def show(
+    app: str,
+    *,
+    at: str | Path,
+    platform: str = "ios",
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    root: Path | str | bytes | None = None,
+    token: str | None = None,
+) -> ChannelState:
+    """What a channel says now, verified.
+
+    Raises:
+        NotFound: the app has no such channel, or no repository there.
+    """
+    where = access(app, at, repository=repository, token=token, root=root)
+    head = where.head()
+    found = channel_in(head, where.read, platform, _channel_name(channel))
+    if found is None:
+        raise NotFound(
+            f"{app} has no channel {channel!r} on {platform}.", remedy="Set it with: mlpublish channel set.", field="channel"
+        )
+    return _state(where, found, head.channels.signed.version)
+
+
+def all_of(where: Access) -> tuple[ChannelState, ...]:
+    """Every channel of an app, verified."""
+    head = where.head()
+    named = [path.split("/") for path in sorted(head.channels.signed.targets) if path.count("/") == 2]
+    found = (channel_in(head, where.read, platform, file.removesuffix(".json")) for _, platform, file in named)
+    return tuple(_state(where, each, head.channels.signed.version) for each in found if each is not None)
+
+
+def _edit(
+    where: Access,
+    app: App,
+    channel: str,
+    change: Callable[[Head, Entry | None], Entry | None],
+    if_current: int | None,
+) -> ChannelState:
+    """Read, change, sign, commit; again from the start if somebody else was faster."""
+    name = _channel_name(channel)
+    for _ in range(_TRIES):
+        head = where.head()
+        present = channel_in(head, where.read, app.platform, name) or Channel(channel=name, platform=app.platform)
+        entry = present.entry(app.version)
+        _check_current(entry, if_current)
+        wanted = change(head, entry)
+        edited = present.without(app.version) if wanted is None else present.with_entry(wanted)
+        if edited == present:
+            return _state(where, present, head.channels.signed.version)
+        try:
+            return _state(where, edited, _commit(where, head, edited), changed=True)
+        except Conflict:
+            continue
+    raise Conflict(f"The channels of {app.id} moved on {_TRIES} times.", remedy="Try again in a moment.", field="channel")
+
+
+def _commit(where: Access, head: Head, edited: Channel) -> int:
+    signer = where.signer()
+    roles.must_hold(signer, head.targets.signed, roles.CHANNELS)
+    base = head.channels.signed.version
+    version = next_version(where.read, roles.CHANNELS, base)
+    role = roles.signed_by(roles.with_channel(head.channels, edited, version=version), signer)
+    content = edited.to_bytes()
+    edits = {roles.CHANNELS: Edit(base=base, metadata=role.to_bytes())}
+    where.endpoint.commit(where.app_id, Commit(edits=edits, blobs={digest_of(content): content}))
+    return version
+
+
+def _state(where: Access, channel: Channel, version: int, *, changed: bool = False) -> ChannelState:
+    return ChannelState(endpoint=where.endpoint.uri, app_id=where.app_id, channel=channel, version=version, changed=changed)
+
+
+def _check_current(entry: Entry | None, if_current: int | None) -> None:
+    current = None if entry is None else entry.release
+    if if_current is not None and current != if_current:
+        raise Conflict(
+            f"The channel offers {'nothing' if current is None else f'release {current}'}, not release {if_current}.",
+            remedy="Look at it with: mlpublish channel show; then decide again.",
+            field="if_current",
+        )
+
+
+def _present(entry: Entry | None, app: App) -> Entry:
+    if entry is None:
+        raise NotFound(
+            f"The channel offers {app.platform} {app.version} nothing yet.",
+            remedy="Set it with: mlpublish channel set.",
+            field="app_version",
+        )
+    return entry
+
+
+def _check_release(head: Head, app: App, number: int) -> None:
+    """An edit that a device would refuse is refused here, with the reason."""
+    facts = head.releases.get(number)
+    if facts is None:
+        known = ", ".join(str(each) for each in sorted(head.releases)) or "none"
+        raise NotFound(f"{app.id} has no release {number}.", remedy=f"Publish it first; there are: {known}.", field="release")
+    if not _fits(head, app, number):
+        floor = head.policy.floor(app.platform, app.version)
+        why = head.policy.withdrawn.get(number)
+        told = f"withdrawn ({why})" if why is not None else f"for {facts.platform} {', '.join(facts.app_versions)}"
+        raise RecipeError(
+            f"Release {number} cannot be offered to {app.platform} {app.version}: it is {told}, and the floor is {floor}.",
+            remedy="Name an approved release for this app version, at or above the floor.",
+            field="release",
+        )
+
+
+def _fits(head: Head, app: App, number: int) -> bool:
+    facts = head.releases[number]
+    return (
+        facts.platform == app.platform
+        and app.version in facts.app_versions
+        and number not in head.policy.withdrawn
+        and number >= head.policy.floor(app.platform, app.version)
+    )
+
+
+def _channel_name(channel: str) -> str:
+    if re.fullmatch(NAME, channel) is None:
+        raise RecipeError(
+            f"The channel name {channel!r} is none.",
+            remedy="Use up to 64 lower-case letters, digits, dots, _ and -, a letter or digit first.",
+            field="channel",
+        )
+    return channel
+
+
+def default_channel(app_id: str, given: str | None) -> str:
+    """The channel that is meant: given, the app's in mlpublish.toml, or the general one."""
+    configured = settings.load()
+    return given or configured.app(app_id).channel or configured.channel

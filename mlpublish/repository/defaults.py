@@ -1,0 +1,107 @@
+"""What a verb uses where a call leaves something out: repository, signer, token, trusted root.
+
+Where a development folder is named, all of it comes from there. Elsewhere nothing is guessed, and above all no root: there
+is no trust on first use.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlpublish import settings
+from mlpublish.errors import NotFound, RecipeError, SigningError
+from mlpublish.repository.development import Development
+from mlpublish.trust.signer import Signer, signer_for
+
+
+def repository_for(given: str | Path | None) -> str | None:
+    """The repository setting: given, MLPUBLISH_REPOSITORY, or mlpublish.toml's."""
+    return settings.load().repository if given is None else str(given)
+
+
+def development_among(*settings_: str | Path | None) -> Development | None:
+    """The first of several settings that names a development folder."""
+    return next((found for each in settings_ if (found := Development.find(each)) is not None), None)
+
+
+def signer_of(role: str, given: Signer | str | None, development: Development | None) -> Signer:
+    """The signer of a role: given, mlpublish.toml's ``[keys]``, or the development folder's.
+
+    Raises:
+        SigningError: there is none, or its key cannot be opened.
+    """
+    if given is not None:
+        return signer_for(given)
+    uri = settings.load().keys.get(role)
+    if uri is not None:
+        return signer_for(uri)
+    if development is None:
+        raise SigningError(
+            f"No key is named for the {role} role.",
+            remedy=f"Pass --key KEYURI (signer=), set [keys] {role} in mlpublish.toml, or name a development repository "
+            "(mlpublish repo init --dev DIR, then --repository DIR).",
+            field="key",
+        )
+    return development.signer(role)
+
+
+def token_of(given: str | None, development: Development | None, to: str | Path) -> str | None:
+    """The bearer token for an endpoint: given, MLPUBLISH_TOKEN, mlpublish.toml's ``token_file``, or the development one.
+
+    The development token is for this machine alone: no other host gets to see it.
+    """
+    token = given or os.environ.get("MLPUBLISH_TOKEN")
+    if token:
+        return token
+    file = settings.load().token_file
+    if file is not None:
+        return read_token(file)
+    return development.token() if development is not None and is_loopback(to) else None
+
+
+def is_loopback(uri: str | Path) -> bool:
+    """Whether an endpoint is a server on this machine."""
+    host = urlsplit(str(uri)).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def read_token(file: Path) -> str:
+    """The token in a file.
+
+    Raises:
+        RecipeError: the file cannot be read, or is empty.
+    """
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise RecipeError(f"The token file {file} cannot be read.", remedy="Check its path.", field="token_file") from exc
+    if not token:
+        raise RecipeError(f"The token file {file} is empty.", remedy="Put the token into it.", field="token_file")
+    return token
+
+
+def root_of(app_id: str, given: Path | str | bytes | None, development: Development | None) -> bytes | None:
+    """The trusted root of an app: given, mlpublish.toml's, or the development folder's ``1.root.json``.
+
+    Returns:
+        Its bytes, or None if nobody names one.
+
+    Raises:
+        NotFound: the file that was named does not exist.
+    """
+    if isinstance(given, bytes):
+        return given
+    file = Path(given) if given is not None else settings.load().app(app_id).root
+    if file is not None:
+        try:
+            return file.read_bytes()
+        except OSError as exc:
+            raise NotFound(f"The root {file} cannot be read.", remedy="Name the app's 1.root.json.", field="root") from exc
+    if development is None:
+        return None
+    try:
+        return development.first_root(app_id)
+    except NotFound:
+        return None  # the app is new here

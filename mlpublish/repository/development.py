@@ -1,0 +1,150 @@
+"""The development folder that ``mlpublish repo init --dev DIR`` makes: a repository, one key per role, tokens, a server.
+
+    DIR/{repository/, server.toml,
+         keys/{root,targets,channels,snapshot,timestamp}.pem,
+         tokens/{admin,deployer,operator,monitor}}
+
+It is for one machine and one person: every key lies in it, unencrypted, readable by its owner only. Where it is named,
+signer, token and the device's root come from it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpublish.errors import NotFound, RecipeError
+from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.repository.repository import AppRepository, Online
+from mlpublish.storage.in_folder import FolderStore, flush_folder
+from mlpublish.trust import roles
+from mlpublish.trust.keys import new_key_file
+from mlpublish.trust.signer import Signer, signer_for
+
+KEYS = ("root", "targets", "channels", "snapshot", "timestamp")
+TOKENS = ("admin", "deployer", "operator", "monitor")
+_SERVER_TOML = """\
+# The embedded server of this development folder (mlpublish serve); paths are relative to this file.
+repository = "repository"
+tokens = "tokens"
+
+[online]                        # the only keys that a server holds: they say what is fresh, never what a release is
+snapshot = "file:keys/snapshot.pem"
+timestamp = "file:keys/timestamp.pem"
+snapshot_days = 7
+timestamp_days = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """An existing development folder."""
+
+    folder: Path
+
+    @classmethod
+    def find(cls, where: str | Path | None) -> Development | None:
+        """The development folder that a repository setting names, if it names one."""
+        if where is None or str(where).startswith(("http:", "https:")):
+            return None
+        folder = Path(str(where).removeprefix("file:"))
+        if folder.name == "repository" and (folder.parent / "server.toml").is_file():
+            folder = folder.parent
+        return cls(folder) if (folder / "server.toml").is_file() and (folder / "keys").is_dir() else None
+
+    @classmethod
+    def make(cls, folder: Path) -> Development:
+        """Make keys, tokens and the server's settings; what is there already stays as it is.
+
+        Raises:
+            RecipeError: the folder holds something else.
+        """
+        if folder.exists() and not folder.is_dir():
+            raise RecipeError(f"{folder} is a file.", remedy="Name a folder that is new or empty.", field="dev")
+        if folder.exists() and any(folder.iterdir()) and cls.find(folder) is None and not (folder / "keys").is_dir():
+            raise RecipeError(f"{folder} holds something else.", remedy="Name a folder that is new or empty.", field="dev")
+        for name in ("repository", "keys", "tokens"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for role in KEYS:
+            if not (folder / "keys" / f"{role}.pem").exists():
+                new_key_file(folder / "keys" / f"{role}.pem")
+        for role in TOKENS:
+            _new_token(folder / "tokens" / role)
+        if not (folder / "server.toml").exists():
+            (folder / "server.toml").write_text(_SERVER_TOML)
+        flush_folder(folder)
+        return cls(folder)
+
+    @property
+    def repository(self) -> Path:
+        """The folder that holds ``<app id>/…``."""
+        return self.folder / "repository"
+
+    def key_uri(self, role: str) -> str:
+        return f"file:{self.folder / 'keys' / role}.pem"
+
+    def signer(self, role: str) -> Signer:
+        return signer_for(self.key_uri(role))
+
+    def token(self, role: str = "admin") -> str:
+        return (self.folder / "tokens" / role).read_text().strip()
+
+    def online(self) -> Online:
+        """The keys of snapshot and timestamp, for commits to the folder itself."""
+        return Online(snapshot=self.signer("snapshot"), timestamp=self.signer("timestamp"))
+
+    def first_root(self, app_id: str) -> bytes:
+        """The app's ``1.root.json``, what an app build would embed.
+
+        Raises:
+            NotFound: the app has no repository here yet.
+        """
+        return FolderStore(self.repository / app_id).read("metadata/1.root.json")
+
+    def app(self, app_id: str) -> AppRepository:
+        """The app's repository, made here if the app is new."""
+        store = FolderStore(self.repository / app_id)
+        if not store.exists("metadata/timestamp.json"):
+            self._found(app_id, store)
+        return AppRepository(store, app_id)
+
+    def _found(self, app_id: str, store: FolderStore) -> None:
+        """Write the first version of every role, the timestamp last: until it stands there is no repository."""
+        signers = {role: self.signer(role) for role in KEYS}
+        policy = Policy(app_id=app_id)
+        signed = {
+            "1.root": roles.signed_by(roles.new_root(signers), signers["root"]).to_bytes(),
+            "1.targets": roles.signed_by(roles.new_app_role(policy, signers["channels"]), signers["targets"]).to_bytes(),
+            "1.channels": roles.signed_by(roles.new_channels_role(), signers["channels"]).to_bytes(),
+            "1.snapshot": roles.signed_by(roles.new_snapshot(1, 30, 1, 1), signers["snapshot"]).to_bytes(),
+            "timestamp": roles.signed_by(roles.new_timestamp(1, 14, 1), signers["timestamp"]).to_bytes(),
+        }
+        content = policy.to_bytes()
+        store.create(roles.stored_at(roles.target_file(POLICY_PATH, content)), content)
+        for name, metadata in signed.items():
+            store.create(f"metadata/{name}.json", metadata)
+
+
+def development_for(where: str | Path | None) -> Development:
+    """The development folder that must be there.
+
+    Raises:
+        NotFound: there is none; the remedy makes one.
+    """
+    found = Development.find(where)
+    if found is None:
+        named = f"{where} is no development repository." if where is not None else "No repository is configured."
+        raise NotFound(
+            named,
+            remedy="Make one with: mlpublish repo init --dev DIR, then pass --repository DIR or set MLPUBLISH_REPOSITORY=DIR.",
+            field="repository",
+        )
+    return found
+
+
+def _new_token(place: Path) -> None:
+    if not place.exists():
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")

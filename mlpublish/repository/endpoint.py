@@ -1,0 +1,88 @@
+"""The contract of an endpoint: where one app's signed roles are read, and where a commit is handed in.
+
+It stands here, below the rooms, because signing and steering channels read the app's present state as publishing does.
+Adapters are found by the URI's scheme (``publishing/to_*.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from mlpublish import plugins
+from mlpublish.errors import RecipeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One signed role to commit.
+
+    Args:
+        base: the version that it was made from; if another one is current, the commit is a Conflict.
+        metadata: the role's bytes, signatures included.
+    """
+
+    base: int
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Signed roles, and the bytes of the targets that they name anew.
+
+    Args:
+        edits: role name (``targets``, ``channels``) -> the edit.
+        blobs: sha256 -> the bytes, or a file that holds them.
+    """
+
+    edits: Mapping[str, Edit]
+    blobs: Mapping[str, bytes | Path] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Endpoint(Protocol):
+    """Where apps' repositories lie."""
+
+    @property
+    def uri(self) -> str:
+        """How it is named in receipts and errors."""
+
+    def read(self, app_id: str, path: str) -> bytes:
+        """A small file of an app's repository, such as ``metadata/timestamp.json``.
+
+        Raises:
+            NotFound: there is none.
+            EndpointUnreachable: the endpoint does not answer.
+        """
+
+    def apps(self) -> tuple[str, ...]:
+        """The ids of the apps that have a repository here."""
+
+    def commit(self, app_id: str, commit: Commit) -> bool:
+        """Make signed roles current.
+
+        Returns:
+            False if they were current already (the very same bytes), else True.
+
+        Raises:
+            Conflict: a role moved on since ``base``.
+            AlreadyPublished: a release number stands for other bytes.
+            EndpointRefused: the signatures, the token or the rules of the endpoint say no.
+            EndpointUnreachable: the endpoint does not answer.
+        """
+
+
+def endpoint_for(uri: str | Path, *, token: str | None = None) -> Endpoint:
+    """Open the endpoint that a URI names; a bare path counts as ``file:``.
+
+    Raises:
+        UnknownScheme: nothing is installed for the scheme.
+        RecipeError: the URI names nothing.
+    """
+    text = str(uri)
+    if not text or text in ("file:", "http://", "https://"):
+        raise RecipeError(f"The endpoint {text!r} names nothing.", remedy="Give http(s)://host[:port] or file:DIR.", field="to")
+    opened: Endpoint = plugins.find(plugins.ENDPOINTS, plugins.scheme_of(text))(text, token=token)
+    return opened

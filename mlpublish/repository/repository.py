@@ -1,0 +1,321 @@
+"""One app's repository: read its verified head, and commit signed roles so that nobody's work is lost.
+
+The protocol of a commit: adopt what an earlier run finished signing but did not make current; write roles and blobs
+create-only; write a snapshot under a number nobody took; then compare-and-swap ``timestamp.json``, the one file that is
+ever replaced, or start over. A crash at any write leaves the old state current, and the next run repairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, NotFound, VerificationError
+from mlpublish.formats.channel import Channel, ReleaseFacts, channel_path
+from mlpublish.formats.policy import Policy
+from mlpublish.formats.wire import digest_of
+from mlpublish.repository.endpoint import Edit
+from mlpublish.storage.blobs import BlobStore
+from mlpublish.trust import roles
+from mlpublish.trust.signer import Signer
+
+Read = Callable[[str], bytes]
+_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is current, every signature verified.
+
+    Args:
+        root: the newest root, followed from version 1.
+        roots: every root's bytes, from version 1 on.
+        tag: what ``timestamp.json`` must still be for a compare-and-swap.
+    """
+
+    root: Metadata[Root]
+    roots: tuple[bytes, ...]
+    timestamp: Metadata[Timestamp]
+    snapshot: Metadata[Snapshot]
+    targets: Metadata[Targets]
+    channels: Metadata[Targets]
+    tag: str
+
+    def role(self, name: str) -> Metadata[Targets]:
+        """The app role or the channels role."""
+        return self.targets if name == "targets" else self.channels
+
+    def delegator(self, name: str) -> Root | Targets:
+        """Who appoints a role's keys."""
+        return self.targets.signed if name == roles.CHANNELS else self.root.signed
+
+    @property
+    def policy(self) -> Policy:
+        return roles.policy_of(self.targets.signed)
+
+    @property
+    def releases(self) -> dict[int, ReleaseFacts]:
+        return roles.releases_of(self.targets.signed)
+
+
+def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
+    """Read and verify what is current.
+
+    Args:
+        read: gives a file of the app's repository by its path, or raises NotFound.
+        trusted_root: version 1 or newer of the root; by default the repository's own ``1.root.json`` is taken, which is
+            right only for a repository on one's own disk.
+
+    Raises:
+        NotFound: the app has no repository there.
+        VerificationError: a signature does not hold.
+    """
+    chain = _roots(read, trusted_root or read("metadata/1.root.json"))
+    root = roles.parse(chain[-1], Root, "root")
+    stamp = read("metadata/timestamp.json")
+    timestamp = roles.parse(stamp, Timestamp, "timestamp")
+    roles.verify(root.signed, "timestamp", timestamp)
+    number = timestamp.signed.snapshot_meta.version
+    snapshot = roles.parse(read(f"metadata/{number}.snapshot.json"), Snapshot, "snapshot")
+    roles.verify(root.signed, "snapshot", snapshot)
+    targets = _role(read, snapshot, "targets", root.signed)
+    channels = _role(read, snapshot, roles.CHANNELS, targets.signed)
+    return Head(
+        root=root,
+        roots=chain,
+        timestamp=timestamp,
+        snapshot=snapshot,
+        targets=targets,
+        channels=channels,
+        tag=digest_of(stamp),
+    )
+
+
+def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel | None:
+    """A channel's present content, its digest verified; None if there is no such channel."""
+    target = head.channels.signed.targets.get(channel_path(platform, channel))
+    if target is None:
+        return None
+    content = read(roles.stored_at(target))
+    if len(content) != target.length or digest_of(content) != target.hashes["sha256"]:
+        raise VerificationError(
+            f"The channel file {target.path} is not the one that was signed.",
+            remedy="Restore it from a backup, or set the channel again.",
+            field=target.path,
+        )
+    return Channel.from_bytes(content)
+
+
+def next_version(read: Read, name: str, current: int) -> int:
+    """The next number for a role that nobody took: what a crashed run left there may be junk, and stays."""
+    number = current + 1
+    while True:
+        try:
+            read(f"metadata/{number}.{name}.json")
+        except NotFound:
+            return number
+        number += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """The keys that say what is fresh, and for how many days."""
+
+    snapshot: Signer
+    timestamp: Signer
+    snapshot_days: float = 30
+    timestamp_days: float = 14
+
+
+class AppRepository:
+    """One app's repository in a blob store.
+
+    Args:
+        store: its paths begin at the app's folder (``metadata/…``, ``targets/…``).
+        app_id: for errors.
+    """
+
+    def __init__(self, store: BlobStore, app_id: str) -> None:
+        self.store = store
+        self.app_id = app_id
+
+    def head(self) -> Head:
+        """What is current; see ``read_head``."""
+        return read_head(self.store.read)
+
+    def commit(self, edits: Mapping[str, Edit], online: Online, find_blob: Callable[[TargetFile], bytes | Path | None]) -> bool:
+        """Make signed roles current.
+
+        Args:
+            edits: role name -> the edit; none at all renews snapshot and timestamp.
+            online: who signs snapshot and timestamp.
+            find_blob: gives the bytes of a target that the edits name anew, their digest verified.
+
+        Returns:
+            False if all of it was current already.
+
+        Raises:
+            Conflict, AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
+        """
+        for _ in range(_TRIES):
+            standing = self.head()
+            head = self._adopt(standing)
+            todo = {name: edit for name, edit in edits.items() if not self._is_current(head, name, edit)}
+            if edits and not todo and head is standing:
+                return False
+            new = self._checked(head, todo)
+            for name, edit in todo.items():
+                self._keep_blobs(head.role(name).signed, new[name].signed, find_blob)
+                self._keep_role(name, new[name].signed.version, edit.metadata)
+            if self._publish(head, new, online):
+                return True
+        raise Conflict(
+            f"The repository of {self.app_id} moved on {_TRIES} times during one commit.", remedy="Try again in a moment."
+        )
+
+    def _adopt(self, head: Head) -> Head:
+        """The head with work that an earlier run signed and wrote in full but did not make current."""
+        targets = self._next_whole(head, "targets")
+        head = head if targets is None else replace(head, targets=targets)
+        channels = self._next_whole(head, roles.CHANNELS)
+        return head if channels is None else replace(head, channels=channels)
+
+    def _next_whole(self, head: Head, name: str) -> Metadata[Targets] | None:
+        path = f"metadata/{head.role(name).signed.version + 1}.{name}.json"
+        if not self.store.exists(path):
+            return None
+        try:
+            role = roles.parse(self.store.read(path), Targets, name)
+            roles.verify(head.delegator(name), name, role)
+            _closed(head, {name: role})
+        except VerificationError:
+            return None  # junk, or signed by who no longer holds the role; numbers step over it
+        whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
+        return role if whole else None
+
+    def _is_current(self, head: Head, name: str, edit: Edit) -> bool:
+        current = head.role(name).signed.version
+        proposed = roles.parse(edit.metadata, Targets, name).signed.version
+        return proposed == current and self.store.read(f"metadata/{current}.{name}.json") == edit.metadata
+
+    def _checked(self, head: Head, edits: Mapping[str, Edit]) -> dict[str, Metadata[Targets]]:
+        """The edits as roles, once every rule holds."""
+        new = {name: roles.parse(edit.metadata, Targets, name) for name, edit in edits.items()}
+        if "targets" in new:
+            _refuse_other_bytes(head, new["targets"].signed)
+        for name, role in new.items():
+            current = head.role(name).signed.version
+            if edits[name].base != current or role.signed.version <= current:
+                raise Conflict(
+                    f"The {name} role of {self.app_id} is at version {current}; this edit was made from {edits[name].base}.",
+                    remedy="Read the present state and make the edit again (sign the bundle again).",
+                    field=name,
+                )
+        _closed(head, new)
+        policy = roles.policy_of(new.get("targets", head.targets).signed)
+        if policy.app_id != self.app_id:
+            raise EndpointRefused(
+                f"The app role is for {policy.app_id}, not {self.app_id}.", remedy="Publish to the app it was signed for."
+            )
+        return new
+
+    def _keep_blobs(self, old: Targets, new: Targets, find_blob: Callable[[TargetFile], bytes | Path | None]) -> None:
+        for path, target in new.targets.items():
+            place = roles.stored_at(target)
+            if old.targets.get(path) == target or self.store.exists(place):
+                continue
+            content = find_blob(target)
+            if content is None:
+                raise EndpointRefused(
+                    f"The bytes of {path} (sha256 {target.hashes['sha256'][:12]}) were not handed in.",
+                    remedy="Upload them first, then commit again.",
+                    field=path,
+                )
+            self.store.create(place, content)
+
+    def _keep_role(self, name: str, version: int, metadata: bytes) -> None:
+        path = f"metadata/{version}.{name}.json"
+        if not self.store.create(path, metadata) and self.store.read(path) != metadata:
+            raise Conflict(
+                f"Version {version} of the {name} role of {self.app_id} stands for other bytes.",
+                remedy="Read the present state and make the edit again (sign the bundle again).",
+                field=name,
+            )
+
+    def _publish(self, head: Head, new: Mapping[str, Metadata[Targets]], online: Online) -> bool:
+        """Snapshot, then the compare-and-swap that makes everything current."""
+        targets, channels = new.get("targets", head.targets), new.get(roles.CHANNELS, head.channels)
+        number = head.snapshot.signed.version + 1
+        while True:
+            snapshot = roles.new_snapshot(number, online.snapshot_days, targets.signed.version, channels.signed.version)
+            if self.store.create(f"metadata/{number}.snapshot.json", roles.signed_by(snapshot, online.snapshot).to_bytes()):
+                break
+            number += 1
+        stamp = roles.new_timestamp(head.timestamp.signed.version + 1, online.timestamp_days, number)
+        return self.store.replace_if(
+            "metadata/timestamp.json", roles.signed_by(stamp, online.timestamp).to_bytes(), tag=head.tag
+        )
+
+
+def _roots(read: Read, first: bytes) -> tuple[bytes, ...]:
+    """Follow the chain of roots; each is signed by its predecessor's keys and its own (specification §5.3)."""
+    chain = [first]
+    present = roles.parse(first, Root, "root")
+    roles.verify(present.signed, "root", present)
+    while True:
+        try:
+            data = read(f"metadata/{present.signed.version + 1}.root.json")
+        except NotFound:
+            return tuple(chain)
+        following = roles.parse(data, Root, "root")
+        roles.verify(present.signed, "root", following)
+        roles.verify(following.signed, "root", following)
+        if following.signed.version != present.signed.version + 1:
+            raise VerificationError(
+                f"Root {following.signed.version} stands under the number {present.signed.version + 1}.",
+                remedy="Restore the repository from a backup.",
+                field="root",
+            )
+        chain.append(data)
+        present = following
+
+
+def _role(read: Read, snapshot: Metadata[Snapshot], name: str, delegator: Root | Targets) -> Metadata[Targets]:
+    meta = snapshot.signed.meta.get(f"{name}.json")
+    if meta is None:
+        raise VerificationError(
+            f"The snapshot does not name the {name} role.", remedy="Restore the repository from a backup.", field=name
+        )
+    role = roles.parse(read(f"metadata/{meta.version}.{name}.json"), Targets, name)
+    roles.verify(delegator, name, role)
+    if role.signed.version != meta.version:
+        raise VerificationError(
+            f"The {name} role says version {role.signed.version}, the snapshot {meta.version}.",
+            remedy="Restore the repository from a backup.",
+            field=name,
+        )
+    return role
+
+
+def _closed(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:
+    """Every role verifies under whoever appoints its keys once the new ones are current: channels too."""
+    targets = new.get("targets", head.targets)
+    channels = new.get(roles.CHANNELS, head.channels)
+    roles.verify(head.root.signed, "targets", targets)
+    roles.verify(targets.signed, roles.CHANNELS, channels)
+
+
+def _refuse_other_bytes(head: Head, new: Targets) -> None:
+    """A release number stands for one content for ever."""
+    for path, target in head.targets.signed.targets.items():
+        if not path.startswith("releases/") or path not in new.targets:
+            continue
+        if new.targets[path].hashes != target.hashes:
+            raise AlreadyPublished(
+                f"{path.rpartition('/')[0].replace('releases/', 'Release ')} stands for other bytes already.",
+                remedy="Sign the bundle under the next number (leave out --number).",
+                field="number",
+            )

@@ -1,0 +1,1 @@
+"""The room of `sign`: a bundle becomes a release of an app, named by the signed app role."""

@@ -1,0 +1,137 @@
+"""The verb ``sign``: a bundle becomes a numbered release of an app, named by the app role's next version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpublish.artifacts import App, Bundle, Release
+from mlpublish.errors import AlreadyPublished, RecipeError, VerificationError
+from mlpublish.formats.channel import ReleaseFacts, bundle_path
+from mlpublish.formats.manifest import Manifest
+from mlpublish.formats.minimum_os import minimum_os
+from mlpublish.formats.wire import digest_of
+from mlpublish.repository import defaults
+from mlpublish.repository.endpoint import endpoint_for
+from mlpublish.repository.repository import Head, Read, next_version, read_head
+from mlpublish.trust import roles
+from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.releases import write_release
+from mlpublish.trust.signer import Signer
+
+
+def sign(
+    bundle: Bundle | Path | str,
+    *,
+    repository: Path | str | None = None,
+    app: App,
+    signer: Signer | str | None = None,
+    number: int | None = None,
+    out: Path | str | None = None,
+) -> Release:
+    """Write the app role's next version, which names this bundle, with one signature.
+
+    Args:
+        bundle: what ``bundle()`` made, or its zip; its bytes are not changed.
+        repository: where the app's current role is read from: a development folder (which makes the app's own repository
+            the first time it meets the app), a folder that holds ``<app id>/…``, or a server's URL. Nothing else is
+            written there. By default MLPUBLISH_REPOSITORY or mlpublish.toml says.
+        app: the app version this release is for; it is part of what is signed.
+        signer: a Signer, or a key URI such as ``file:key.pem``; by default the development folder's.
+        number: the release number; by default the highest known plus one, or the number that these very bytes have.
+        out: the folder to write; by default ``<name>-<version>-release-<n>`` in the current folder.
+
+    Returns:
+        A Release, on disk a folder: the bundle, the signed role and the chain of roots.
+
+    Raises:
+        SigningError: the key could not be opened, or does not hold the role.
+        AlreadyPublished: the number stands for other bytes already.
+        RecipeError: no repository is configured.
+        NotFound: the app has no repository there.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(Path(bundle))
+    head, read = _current(app.id, defaults.repository_for(repository))
+    holder = defaults.signer_of("targets", signer, defaults.development_among(defaults.repository_for(repository)))
+    roles.must_hold(holder, head.root.signed, "targets")
+    chosen = _number(head, app, opened, number)
+    role = roles.with_release(
+        head.targets,
+        describe(opened.manifest, app=app, number=chosen),
+        length=opened.length,
+        sha256=opened.sha256,
+        version=next_version(read, "targets", head.targets.signed.version),
+    )
+    stem = f"{opened.manifest.name}-{opened.manifest.version}-release-{chosen}"
+    return write_release(
+        Path.cwd() / stem if out is None else Path(out),
+        bundle=opened,
+        app=app,
+        number=chosen,
+        base=head.targets.signed.version,
+        role=roles.signed_by(role, holder),
+        roots=head.roots,
+    )
+
+
+def describe(manifest: Manifest, *, app: App, number: int) -> ReleaseFacts:
+    """What is signed about a bundle beside its bytes."""
+    return ReleaseFacts(
+        app_id=app.id,
+        platform=app.platform,
+        app_versions=(app.version,),
+        number=number,
+        name=manifest.name,
+        version=manifest.version,
+        minimum_os=minimum_os(manifest.specification_version, app.platform),
+        unpacked_length=manifest.unpacked_length,
+        manifest=digest_of(manifest.to_bytes()),
+    )
+
+
+def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
+    """The app's verified head, and the way to read more of its repository."""
+    if repository is None:
+        raise RecipeError(
+            "No repository is configured.",
+            remedy="Make one with: mlpublish repo init --dev DIR, then pass --repository DIR or set MLPUBLISH_REPOSITORY=DIR.",
+            field="repository",
+        )
+    development = defaults.development_among(repository)
+    if development is not None:
+        app = development.app(app_id)
+        return app.head(), app.store.read
+    endpoint = endpoint_for(repository)
+    root = defaults.root_of(app_id, None, None)
+    if root is None and not endpoint.uri.startswith("file:"):
+        raise VerificationError(
+            f"No root of {app_id} is trusted here, and there is no trust on first use.",
+            remedy=f'Set root under [apps."{app_id}"] in mlpublish.toml to the app\'s 1.root.json.',
+            field="root",
+        )
+
+    def read(path: str) -> bytes:
+        return endpoint.read(app_id, path)
+
+    return read_head(read, trusted_root=root), read
+
+
+def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
+    """The release number: forced, the one that these bytes have for this app version already, or the next."""
+    releases = head.releases
+    known = {number: head.targets.signed.targets[bundle_path(number)].hashes["sha256"] for number in releases}
+    if wanted is not None:
+        if wanted < 1:
+            raise RecipeError(f"The release number {wanted} is none.", remedy="Give 1 or more.", field="number")
+        if known.get(wanted, bundle.sha256) != bundle.sha256:
+            raise AlreadyPublished(
+                f"Release {wanted} of {app.id} stands for other bytes already.",
+                remedy="Leave out --number to take the next one.",
+                field="number",
+            )
+        return wanted
+    same = [
+        number
+        for number, facts in releases.items()
+        if known[number] == bundle.sha256 and facts.platform == app.platform and app.version in facts.app_versions
+    ]
+    return max(same, default=max(releases, default=0) + 1)

@@ -1,0 +1,1 @@
+"""Keys, pins and offline verification."""

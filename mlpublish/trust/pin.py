@@ -1,0 +1,69 @@
+"""The predecessor's pin: one RSA key that an app carries for ever (``wlSecureModelUpdatePublicKey``).
+
+The pin authenticates ``1.root.json``, which that key co-signed; from there the root chain replaces every key without the
+app being published again. Its forms: SPKI or a whole certificate, base64 or PEM (MobileFirst 8.0, "Secure Model Update";
+the dummy key in its documentation is a certificate).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509 import load_der_x509_certificate
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.exceptions import VerificationError as SignatureError
+from securesystemslib.signer import SSlibKey
+from tuf.api.metadata import Root
+
+from mlpublish.errors import RecipeError, VerificationError
+from mlpublish.trust import keys, roles
+
+
+def read_pin(text: str) -> SSlibKey:
+    """A pin as a public key.
+
+    Raises:
+        RecipeError: it is neither a public key nor a certificate.
+        SigningError: the key is of a kind that is not taken.
+    """
+    body = "".join(line.strip() for line in text.splitlines() if "-----" not in line)
+    try:
+        der = base64.b64decode(body, validate=True)
+        try:
+            key = load_der_public_key(der)
+        except ValueError:
+            key = load_der_x509_certificate(der).public_key()
+    except (ValueError, binascii.Error) as exc:
+        raise RecipeError(
+            "The pin is neither a public key nor a certificate.",
+            remedy="Give the base64 text of wlSecureModelUpdatePublicKey, or a PEM file.",
+            field="pin",
+        ) from exc
+    return keys.public_key(key)
+
+
+def root_under(pin: SSlibKey, root: bytes) -> bytes:
+    """Give back ``1.root.json`` if the pin signed it.
+
+    Raises:
+        VerificationError: it is not version 1, or the pin's signature is missing or wrong.
+    """
+    metadata = roles.parse(root, Root, "root")
+    signature = metadata.signatures.get(pin.keyid)
+    if metadata.signed.version != 1 or signature is None:
+        raise VerificationError(
+            "1.root.json is not signed by the pinned key.",
+            remedy="Have the pinned key co-sign version 1 of the root, or check that the pin is this app's.",
+            field="pin",
+        )
+    try:
+        pin.verify_signature(signature, metadata.signed_bytes)
+    except (UnverifiedSignatureError, SignatureError) as exc:
+        raise VerificationError(
+            "The pinned key's signature on 1.root.json does not hold.",
+            remedy="Get 1.root.json again; it may be altered.",
+            field="pin",
+        ) from exc
+    return root

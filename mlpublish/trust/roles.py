@@ -1,0 +1,208 @@
+"""The signed roles of one app's repository, as values: make them, edit them, sign them, verify them.
+
+``targets`` is the *app role*: it says what the releases are and who the operators are. It delegates one role, ``channels``,
+for ``channels/*/*`` (TUF specification §4.5). Nothing here touches a disk or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization import DeserializationError
+
+from mlpublish.errors import FormatError, SigningError, ThresholdNotMet
+from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
+from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.formats.wire import digest_of
+from mlpublish.trust.signer import Signer
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+CHANNELS = "channels"
+ROOT_DAYS, TARGETS_DAYS, CHANNELS_DAYS = 365, 90, 90
+
+
+def now() -> datetime:
+    """The present second in UTC, the resolution that TUF's dates have."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def after(days: float) -> datetime:
+    """An expiry so many days from now."""
+    return now() + timedelta(days=days)
+
+
+def target_file(path: str, content: bytes, custom: Mapping[str, object] | None = None) -> TargetFile:
+    """Describe a small target whose bytes are at hand."""
+    return described(path, len(content), digest_of(content), custom)
+
+
+def described(path: str, length: int, sha256: str, custom: Mapping[str, object] | None = None) -> TargetFile:
+    """Describe a target by length and digest; ``custom`` is signed with them."""
+    fields = {} if custom is None else {"custom": dict(custom)}
+    return TargetFile(length, {"sha256": sha256}, path, fields)
+
+
+def stored_at(target: TargetFile) -> str:
+    """Where a target's bytes lie in the app's folder, under consistent snapshots (specification §6.2)."""
+    folder, slash, name = target.path.rpartition("/")
+    return f"targets/{folder}{slash}{target.hashes['sha256']}.{name}"
+
+
+def new_root(keys: Mapping[str, Signer]) -> Metadata[Root]:
+    """Version 1 of a root that gives each top-level role one key; not signed yet."""
+    root = Root(version=1, expires=after(ROOT_DAYS), consistent_snapshot=True)
+    for role in ("root", "targets", "snapshot", "timestamp"):
+        root.add_key(keys[role].public_key, role)
+    return Metadata(root)
+
+
+def new_app_role(policy: Policy, operator: Signer) -> Metadata[Targets]:
+    """Version 1 of an app role: the policy, the operators, no release; not signed yet."""
+    targets = Targets(version=1, expires=after(TARGETS_DAYS))
+    targets.targets[POLICY_PATH] = target_file(POLICY_PATH, policy.to_bytes(), policy.to_dict())
+    delegated = DelegatedRole(CHANNELS, [], 1, True, paths=["channels/*/*"])
+    targets.delegations = Delegations({}, {CHANNELS: delegated})
+    targets.add_key(operator.public_key, CHANNELS)
+    return Metadata(targets)
+
+
+def new_channels_role() -> Metadata[Targets]:
+    """Version 1 of a channels role without a channel; not signed yet."""
+    return Metadata(Targets(version=1, expires=after(CHANNELS_DAYS)))
+
+
+def new_snapshot(version: int, days: float, targets: int, channels: int) -> Metadata[Snapshot]:
+    """A snapshot that names one version of each signed role; not signed yet."""
+    meta = {"targets.json": MetaFile(targets), f"{CHANNELS}.json": MetaFile(channels)}
+    return Metadata(Snapshot(version=version, expires=after(days), meta=meta))
+
+
+def new_timestamp(version: int, days: float, snapshot: int) -> Metadata[Timestamp]:
+    """A timestamp that names one snapshot; not signed yet."""
+    return Metadata(Timestamp(version=version, expires=after(days), snapshot_meta=MetaFile(snapshot)))
+
+
+def with_release(role: Metadata[Targets], facts: ReleaseFacts, *, length: int, sha256: str, version: int) -> Metadata[Targets]:
+    """The app role's next version, which names one more release; signatures of the old one are gone."""
+    path = bundle_path(facts.number)
+    edited = _next(role, version, TARGETS_DAYS)
+    edited.signed.targets[path] = described(path, length, sha256, facts.to_dict())
+    return edited
+
+
+def with_channel(role: Metadata[Targets], channel: Channel, *, version: int) -> Metadata[Targets]:
+    """The channels role's next version, which names this content for one channel."""
+    path = channel_path(channel.platform, channel.channel)
+    edited = _next(role, version, CHANNELS_DAYS)
+    edited.signed.targets[path] = target_file(path, channel.to_bytes())
+    return edited
+
+
+def signed_by(role: Metadata[S], signer: Signer) -> Metadata[S]:
+    """The role with one more signature."""
+    signature = signer.sign(role.signed_bytes)
+    role.signatures[signature.keyid] = signature
+    return role
+
+
+def parse(data: bytes, kind: type[S], what: str) -> Metadata[S]:
+    """Read a role's bytes.
+
+    Raises:
+        FormatError: they are no metadata, or of another type.
+    """
+    try:
+        role: Metadata[S] = Metadata[S].from_bytes(data)
+    except DeserializationError as exc:
+        raise FormatError(f"{what} is no TUF metadata.", remedy=_AGAIN, field=what) from exc
+    if not isinstance(role.signed, kind):
+        raise FormatError(f"{what} is of type {role.signed.type}, not {kind.type}.", remedy=_AGAIN, field=what)
+    return role
+
+
+def verify(delegator: Root | Targets, name: str, role: Metadata[S]) -> None:
+    """Check a role's signatures against whoever appoints its keys.
+
+    Raises:
+        ThresholdNotMet: fewer than the threshold are valid.
+    """
+    try:
+        result = delegator.get_verification_result(name, role.signed_bytes, role.signatures)
+    except (ValueError, RepositoryError, DownloadError) as exc:
+        raise ThresholdNotMet(f"Nobody is appointed for the role {name}.", remedy=_SIGN, field=name) from exc
+    if not result.verified:
+        raise ThresholdNotMet(
+            f"The {name} role (version {role.signed.version}) has {len(result.signed)} of {result.threshold} signatures.",
+            remedy=_SIGN,
+            field=name,
+        )
+
+
+def signers_of(delegator: Root | Targets, name: str, role: Metadata[S]) -> tuple[str, ...]:
+    """The key ids whose signatures on a role count."""
+    return tuple(sorted(delegator.get_verification_result(name, role.signed_bytes, role.signatures).signed))
+
+
+def must_hold(signer: Signer, delegator: Root | Targets, name: str) -> None:
+    """Refuse a key that the role's delegator does not appoint, before anything is signed with it.
+
+    Raises:
+        SigningError: the key is not one of the role's.
+    """
+    keyid = signer.public_key.keyid
+    appointed = delegator.get_delegated_role(name).keyids
+    if keyid not in appointed:
+        raise SigningError(
+            f"The key {keyid[:12]} is not one of the {name} role's ({', '.join(each[:12] for each in appointed)}).",
+            remedy=f"Sign with a key that holds the {name} role of this app, or let the role appoint this key first.",
+            field="key",
+        )
+
+
+def releases_of(role: Targets) -> dict[int, ReleaseFacts]:
+    """What an app role says of its releases, by number.
+
+    Raises:
+        FormatError: an entry is not what its format says.
+    """
+    found: dict[int, ReleaseFacts] = {}
+    for path, target in role.targets.items():
+        if path.startswith("releases/") and path.endswith("/bundle.zip"):
+            facts = ReleaseFacts.from_dict(target.custom or {})
+            found[facts.number] = facts
+    return found
+
+
+def policy_of(role: Targets) -> Policy:
+    """The policy that an app role signs, read from its ``custom``."""
+    target = role.targets.get(POLICY_PATH)
+    if target is None:
+        raise FormatError("The app role names no policy.json.", remedy=_AGAIN, field=POLICY_PATH)
+    return Policy.from_dict(target.custom or {})
+
+
+def _next(role: Metadata[Targets], version: int, days: int) -> Metadata[Targets]:
+    signed = deepcopy(role.signed)
+    signed.version = version
+    signed.expires = after(days)
+    return Metadata(signed)
+
+
+_AGAIN = "Get the repository's metadata again; it may be cut or altered."
+_SIGN = "Have it signed by the keys that hold the role, up to its threshold."

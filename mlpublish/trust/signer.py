@@ -1,0 +1,34 @@
+"""The contract of a signer, and the way from a key URI to one."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from securesystemslib.signer import Key, Signature
+
+from mlpublish import plugins
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """Signs bytes with one private key that it keeps to itself (securesystemslib's Signer is one)."""
+
+    @property
+    def public_key(self) -> Key:
+        """The public half, with its TUF key id."""
+
+    def sign(self, payload: bytes) -> Signature:
+        """A signature over the payload."""
+
+
+def signer_for(signer: Signer | str) -> Signer:
+    """A Signer as it is, or the one that a key URI names (``file:key.pem``; a bare path counts as ``file``).
+
+    Raises:
+        UnknownScheme: nothing is installed for the URI's scheme.
+        SigningError: the key could not be opened or is none that a phone verifies.
+    """
+    if isinstance(signer, Signer):
+        return signer
+    opened: Signer = plugins.find(plugins.SIGNERS, plugins.scheme_of(signer))(signer)
+    return opened

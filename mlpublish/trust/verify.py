@@ -1,0 +1,154 @@
+"""The verb ``verify``: hold a release or a bundle against a trusted root, offline, and say what that proves and what not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, Root
+
+from mlpublish.artifacts import Bundle, RoleReport, VerifyReport
+from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
+from mlpublish.trust import roles
+from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.pin import read_pin, root_under
+from mlpublish.trust.releases import read_release
+
+
+def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Path | str | None = None) -> VerifyReport:
+    """Verify a release's folder, or the contents of a bare bundle. No network; nothing is executed or unpickled.
+
+    Args:
+        what: the folder that ``sign()`` wrote, or a bundle's zip.
+        root: a root of the app that is trusted already, such as the ``1.root.json`` that the app embeds.
+        pin: the predecessor's pinned key instead: its base64 text or a PEM file.
+
+    Returns:
+        A VerifyReport; it exists only if every link holds.
+
+    Raises:
+        NotFound: there is nothing of that kind there.
+        RecipeError: a release without root or pin (there is no trust on first use).
+        VerificationError: ThresholdNotMet, Expired or DigestMismatch name the first broken link.
+        BundleError, FormatError: the zip or a document is broken.
+    """
+    path = Path(what)
+    if path.is_dir():
+        return _verify_release(path, root, pin)
+    if root is not None or pin is not None:
+        raise RecipeError(
+            f"{path} is a bare bundle, and a bundle carries no signature.",
+            remedy="Verify the release folder that mlpublish sign wrote, or leave out root and pin to check contents only.",
+            field="what",
+        )
+    return VerifyReport(
+        what=path,
+        kind="bundle",
+        bundle=(bundle := open_bundle(path)),
+        app=None,
+        number=None,
+        roles=(),
+        proven=(f"The zip is whole, and its {len(bundle.manifest.files)} files are those that its manifest lists.",),
+        not_proven=("Nobody's signature was checked: a bare bundle carries none.", *_evidence_limits(bundle)),
+    )
+
+
+def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | str | None) -> VerifyReport:
+    signed = read_release(folder)
+    trusted = _trusted(root, pin, signed.roots)
+    newest = _follow(trusted, signed.roots)
+    roles.verify(newest.signed, "targets", signed.targets)
+    _refuse_expired("root", newest)
+    _refuse_expired("targets", signed.targets)
+    policy = roles.policy_of(signed.targets.signed)
+    release = signed.release
+    if policy.app_id != release.app.id:
+        raise VerificationError(
+            f"The app role is for {policy.app_id}, not {release.app.id}.", remedy="Take the app's own release.", field="app"
+        )
+    return VerifyReport(
+        what=folder,
+        kind="release",
+        bundle=release.bundle,
+        app=release.app,
+        number=release.number,
+        roles=(_report("root", newest.signed, newest), _report("targets", newest.signed, signed.targets)),
+        proven=(
+            f"The holders of the app role signed these bytes as release {release.number} of {release.app.id} "
+            f"for {release.app.platform} {release.app.version}.",
+            f"The zip is whole, and its {len(release.bundle.manifest.files)} files are those that its manifest lists.",
+        ),
+        not_proven=(
+            "Freshness: whether it is still the newest, or withdrawn, is said by the repository, not by this folder.",
+            *_evidence_limits(release.bundle),
+        ),
+    )
+
+
+def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Sequence[bytes]) -> bytes:
+    if isinstance(root, bytes):
+        return root
+    if root is not None:
+        return _bytes_of(Path(root), "root")
+    if pin is None:
+        raise RecipeError(
+            "Neither a root nor a pin is given, and there is no trust on first use.",
+            remedy="Pass --root 1.root.json (the one that the app embeds) or --pin KEY; in development --repository DIR.",
+            field="root",
+        )
+    text = str(pin)
+    if Path(text).is_file():
+        text = Path(text).read_text(errors="replace")
+    if not roots:
+        raise NotFound("The release brings no roots.", remedy="Sign it again with a current mlpublish.", field="roots")
+    return root_under(read_pin(text), roots[0])
+
+
+def _follow(trusted: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
+    """From the trusted root to the newest of the chain, each signed by its predecessor's keys and its own."""
+    present = roles.parse(trusted, Root, "root")
+    roles.verify(present.signed, "root", present)
+    for data in roots:
+        following = roles.parse(data, Root, "root")
+        if following.signed.version == present.signed.version + 1:
+            roles.verify(present.signed, "root", following)
+            roles.verify(following.signed, "root", following)
+            present = following
+    return present
+
+
+def _refuse_expired(name: str, role: Metadata[roles.S]) -> None:
+    if role.signed.is_expired(roles.now()):
+        raise Expired(
+            f"The {name} role expired on {role.signed.expires:%Y-%m-%d}.",
+            remedy="Take a newer release, or have the role's holders sign it again.",
+            field=name,
+        )
+
+
+def _report(name: str, delegator: Root, role: Metadata[roles.S]) -> RoleReport:
+    return RoleReport(
+        role=name,
+        version=role.signed.version,
+        threshold=delegator.roles[name].threshold,
+        signed_by=roles.signers_of(delegator, name, role),
+        expires=role.signed.expires,
+    )
+
+
+def _evidence_limits(bundle: Bundle) -> tuple[str, ...]:
+    """What the evidence inside does not show, model by model."""
+    limits = []
+    for model in bundle.manifest.models:
+        if model.parity is None:
+            limits.append(f"{model.name}: it carries no evidence that it answers as its source does.")
+        elif "macOS" not in model.parity.executor:
+            limits.append(f"{model.name}: its evidence comes from {model.parity.executor}, not from Apple's runtime.")
+    return tuple(limits)
+
+
+def _bytes_of(file: Path, field: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise NotFound(f"{file} cannot be read: {exc.strerror}.", remedy="Name an existing file.", field=field) from exc
