@@ -1,0 +1,252 @@
+"""The app's sandbox on disk, as one device has it.
+
+    DIR/{device.json, state.json, lock, metadata/…, cache/…, downloads/<sha256>.part, releases/<n>-<sha256, 12 digits>/…}
+
+``state.json`` says which release is in use and which was before; it is replaced in one step, after the new release lies
+unpacked, verified and flushed beside the current one. So at any moment, after any crash, the model in use is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mlpublish.artifacts import App
+from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.errors import DigestMismatch, RecipeError
+from mlpublish.formats.archive import Archive
+from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
+from mlpublish.formats.status import UpdateStatus
+from mlpublish.formats.wire import Reader, digest_of, dump
+from mlpublish.storage.in_folder import flush_folder, replace_file
+from mlpublish.trust.bundles import check_contents, read_manifest
+
+DEVICE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A release on the device, and the app version it was installed for."""
+
+    release: int
+    sha256: str
+    platform: str
+    app_version: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.release}-{self.sha256[:12]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "release": self.release,
+            "sha256": self.sha256,
+            "platform": self.platform,
+            "app_version": self.app_version,
+        }
+
+    @classmethod
+    def from_reader(cls, reader: Reader) -> Installed:
+        return cls(
+            release=reader.whole_number("release", least=1),
+            sha256=reader.digest("sha256"),
+            platform=reader.text("platform"),
+            app_version=reader.text("app_version"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is in use, what was before, and the highest floors seen (``<platform>/<app version>`` -> release)."""
+
+    current: Installed | None = None
+    previous: Installed | None = None
+    floors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_bytes(self) -> bytes:
+        return dump(
+            {
+                "format": DEVICE_FORMAT,
+                "current": None if self.current is None else self.current.to_dict(),
+                "previous": None if self.previous is None else self.previous.to_dict(),
+                "floors": dict(self.floors),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        reader = Reader.parse(data, what="state.json")
+        reader.version("format", known=DEVICE_FORMAT)
+        return cls(
+            current=reader.optional("current", lambda name: Installed.from_reader(reader.inner(name))),
+            previous=reader.optional("previous", lambda name: Installed.from_reader(reader.inner(name))),
+            floors=MappingProxyType(reader.number_map("floors")),
+        )
+
+
+class Device:
+    """One app's sandbox, held by one check at a time; open it with ``Device.opened``."""
+
+    def __init__(self, folder: Path, device_id: str, state: State) -> None:
+        self.folder = folder
+        self.id = device_id
+        self.state = state
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, folder: Path, app_id: str) -> Iterator[Device]:
+        """Open a device's folder, made if absent.
+
+        Raises:
+            DeviceFailure: ALREADY_IN_PROGRESS if another check holds it.
+            RecipeError: the folder is another app's device, or something else.
+            FormatError: it was written by a newer mlpublish.
+        """
+        _prepare(folder)
+        with (folder / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, f"Another check is at work in {folder}.") from exc
+            state = folder / "state.json"
+            device_id = _identity(folder / "device.json", app_id)
+            yield cls(folder, device_id, State.from_bytes(state.read_bytes()) if state.exists() else State())
+
+    def path_of(self, installed: Installed) -> Path:
+        return self.folder / "releases" / installed.folder
+
+    def current_for(self, app: App) -> Installed | None:
+        """The release in use; one that was installed for another app version does not count."""
+        return self._usable(self.state.current, app)
+
+    def previous_for(self, app: App) -> Installed | None:
+        return self._usable(self.state.previous, app)
+
+    def manifest_of(self, installed: Installed) -> Manifest:
+        return Manifest.from_bytes((self.path_of(installed) / MANIFEST_PATH).read_bytes())
+
+    def part_of(self, sha256: str) -> Path:
+        """Where a bundle is gathered until it is whole."""
+        return self.folder / "downloads" / f"{sha256}.part"
+
+    def install(self, installed: Installed, bundle: Path, manifest_digest: str, on_bytes: Callable[[int], None]) -> None:
+        """Unpack a verified bundle beside the current release, then make it the one in use.
+
+        Args:
+            bundle: the zip, its digest verified.
+            manifest_digest: what the app role says of the manifest inside.
+            on_bytes: called with the length of each piece that was written.
+
+        Raises:
+            BundleError: the archive is not one that ``bundle()`` writes.
+            DigestMismatch: the manifest is not the signed one, or does not say what is inside.
+        """
+        place = self.path_of(installed)
+        shutil.rmtree(place, ignore_errors=True)  # from a check that died before the swap
+        incoming = place.parent / f".incoming-{installed.folder}"
+        shutil.rmtree(incoming, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with bundle.open("rb") as stream:
+                archive = Archive.read(stream)
+                _check_manifest(archive, manifest_digest)
+                check_contents(read_manifest(archive), archive.unpack(incoming, on_bytes))
+            _flush_folders(incoming)
+            incoming.rename(place)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        flush_folder(place.parent)
+        before = self.state.current
+        self.save(replace(self.state, current=installed, previous=before if before != installed else self.state.previous))
+        bundle.unlink()
+        self._sweep()
+
+    def leave(self, app: App, withdrawn: Mapping[int, str]) -> None:
+        """Stop using a withdrawn release: back to the previous one, else to the app's own model."""
+        previous = self.previous_for(app)
+        kept = previous if previous is not None and previous.release not in withdrawn else None
+        self.save(replace(self.state, current=kept, previous=None))
+
+    def raise_floor(self, app: App, floor: int) -> int:
+        """Remember the highest floor seen for an app version, and give it back."""
+        key = f"{app.platform}/{app.version}"
+        highest = max(floor, self.state.floors.get(key, 0))
+        if highest != self.state.floors.get(key, 0):
+            self.save(replace(self.state, floors=MappingProxyType({**self.state.floors, key: highest})))
+        return highest
+
+    def save(self, state: State) -> None:
+        """The one step that changes what is in use."""
+        replace_file(self.folder / "state.json", state.to_bytes())
+        self.state = state
+
+    def _usable(self, installed: Installed | None, app: App) -> Installed | None:
+        if installed is None or (installed.platform, installed.app_version) != (app.platform, app.version):
+            return None
+        return installed if (self.path_of(installed) / MANIFEST_PATH).is_file() else None
+
+    def _sweep(self) -> None:
+        """Drop what neither the current nor the previous release needs."""
+        kept = {each.folder for each in (self.state.current, self.state.previous) if each is not None}
+        for folder in (self.folder / "releases").iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+        for part in (self.folder / "downloads").iterdir():
+            part.unlink()
+
+
+def default_folder(app_id: str) -> Path:
+    """Where a device lives if nobody says: ``$XDG_DATA_HOME/mlpublish/devices/<app id>``."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data, "mlpublish", "devices", app_id)
+
+
+def _prepare(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists():
+        raise RecipeError(
+            f"{folder} holds something else than a device.", remedy="Name a new folder with --device.", field="device"
+        )
+    try:
+        (folder / "metadata").mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RecipeError(
+            f"The device folder {folder} cannot be made: {exc.strerror}.", remedy="Name another one.", field="device"
+        ) from exc
+
+
+def _identity(file: Path, app_id: str) -> str:
+    """The device's id, drawn once; it decides about rollouts and tells nothing about anybody."""
+    if not file.exists():
+        replace_file(file, dump({"format": DEVICE_FORMAT, "app": app_id, "device_id": secrets.token_hex(16)}))
+    reader = Reader.parse(file.read_bytes(), what=file.name)
+    reader.version("format", known=DEVICE_FORMAT)
+    if reader.text("app") != app_id:
+        raise RecipeError(
+            f"{file.parent} is a device of {reader.text('app')}, not of {app_id}.",
+            remedy="Name another folder with --device.",
+            field="device",
+        )
+    return reader.text("device_id")
+
+
+def _check_manifest(archive: Archive, signed: str) -> None:
+    found = digest_of(read_manifest(archive).to_bytes())
+    if found != signed:
+        raise DigestMismatch(
+            "The manifest inside the bundle is not the one that was signed.",
+            remedy="Sign and publish the bundle again.",
+            field=MANIFEST_PATH,
+        )
+
+
+def _flush_folders(folder: Path) -> None:
+    for each in [folder, *(inner for inner in folder.rglob("*") if inner.is_dir())]:
+        flush_folder(each)

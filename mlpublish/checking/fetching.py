@@ -1,0 +1,233 @@
+"""Fetching for a device: signed metadata for TUF's client, and the bundle, resumed where an earlier check was cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import requests
+from tuf.api.exceptions import DownloadError, DownloadHTTPError
+from tuf.ngclient import FetcherInterface
+
+import mlpublish
+from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.errors import RecipeError
+from mlpublish.formats.status import UpdateStatus
+from mlpublish.formats.wire import is_relative_path
+
+_CHUNK = 256 * 1024
+_TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two pieces
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a transport gives: pieces of a file from ``start`` on (0 if the server would not resume)."""
+
+    start: int
+    chunks: Iterator[bytes]
+
+
+class Transport(Protocol):
+    """Reads files of one app's repository by their path, such as ``metadata/timestamp.json``."""
+
+    def open(self, path: str, *, start: int = 0) -> Body:
+        """Begin to read, if it can be from byte ``start`` on.
+
+        Raises:
+            DownloadHTTPError: the server answered with an error status (a missing file is 404).
+            DownloadError: it did not answer, or with something that is no repository.
+        """
+
+
+class HttpTransport:
+    """Over HTTP, from a server or any static host.
+
+    Args:
+        at: the server's URL; the app's files lie below ``/apps/<app id>/``.
+    """
+
+    def __init__(self, at: str, app_id: str) -> None:
+        self._base = f"{at.rstrip('/')}/apps/{app_id}/"
+        self._session = requests.Session()
+        # "identity": a Range counts bytes of what is sent, and digests count bytes of the file
+        agent = f"mlpublish/{mlpublish.__version__}"
+        self._session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
+        self._session.max_redirects = 5
+
+    def open(self, path: str, *, start: int = 0) -> Body:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            response = self._session.get(self._base + path, headers=headers, stream=True, timeout=_TIMEOUT)
+        except requests.RequestException as exc:
+            raise DownloadError(f"{self._base} does not answer") from exc
+        if response.status_code == 416 and start:
+            return self.open(path)
+        if response.status_code not in (200, 206):
+            raise DownloadHTTPError(f"{response.status_code} for {path}", response.status_code)
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise DownloadError(f"A web page came instead of {path} (a captive portal?)")
+        return Body(_first_byte(response, start), _pieces(response))
+
+
+class FolderTransport:
+    """From a folder on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, path: str, *, start: int = 0) -> Body:
+        file = self._folder / path
+        if not is_relative_path(path) or not file.is_file():
+            raise DownloadHTTPError(f"there is no {path}", 404)
+        return Body(start, self._read(file, start))
+
+    def _read(self, file: Path, start: int) -> Iterator[bytes]:
+        with file.open("rb") as stream:
+            stream.seek(start)
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+
+
+def transport_for(at: str, app_id: str) -> Transport:
+    """The way to an app's files: ``http(s)://host[:port]``, or ``file:DIR`` with a folder that holds ``<app id>/…``.
+
+    Raises:
+        RecipeError: it is neither, or there is no such folder.
+    """
+    if at.startswith(("http://", "https://")):
+        return HttpTransport(at, app_id)
+    folder = Path(at.removeprefix("file:"))
+    if "://" in at or not folder.is_dir():
+        raise RecipeError(f"{at!r} is no server and no folder.", remedy="Give http(s)://host[:port] or file:DIR.", field="at")
+    return FolderTransport(folder / app_id)
+
+
+class MetadataFetcher(FetcherInterface):
+    """Gives TUF's client what a transport reads; the client's URLs are paths of the transport."""
+
+    def __init__(self, transport: Transport, cancel: threading.Event) -> None:
+        self._transport = transport
+        self._cancel = cancel
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        stop_if(self._cancel)
+        return self._until_canceled(self._transport.open(url).chunks)
+
+    def _until_canceled(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            stop_if(self._cancel)
+            yield chunk
+
+
+def download(
+    transport: Transport,
+    path: str,
+    part: Path,
+    *,
+    length: int,
+    sha256: str,
+    cancel: threading.Event,
+    on_bytes: Callable[[int], None],
+) -> int:
+    """Bring a file of known length and digest to ``part``, from where an earlier try stopped.
+
+    Args:
+        part: what is there already is kept and hashed once; after a cut it stays for the next check.
+        on_bytes: called with how much of the file is there now, in bytes.
+
+    Returns:
+        How many bytes went over the wire.
+
+    Raises:
+        DeviceFailure: NETWORK_PROBLEM before the first byte, DOWNLOADING after it, INTEGRITY if the bytes are not those
+            that were signed (then ``part`` is gone), CANCELED.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    have = part.stat().st_size if part.exists() else 0
+    if have > length:
+        part.unlink()
+        have = 0
+    received = 0 if have == length else _receive(transport, path, part, have, length, cancel, on_bytes)
+    with part.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        part.unlink()
+        raise DeviceFailure(
+            UpdateStatus.FAILURE_INTEGRITY, f"The bundle that came has sha256 {found[:12]}…, signed was {sha256[:12]}…."
+        )
+    return received
+
+
+def stop_if(cancel: threading.Event) -> None:
+    """End the check as CANCELED if that was asked for."""
+    if cancel.is_set():
+        raise DeviceFailure(UpdateStatus.CANCELED, "The check was canceled.")
+
+
+def _receive(
+    transport: Transport,
+    path: str,
+    part: Path,
+    have: int,
+    length: int,
+    cancel: threading.Event,
+    on_bytes: Callable[[int], None],
+) -> int:
+    body = _begin(transport, path, have)
+    with part.open("r+b" if body.start else "wb") as stream:
+        stream.seek(body.start)
+        stream.truncate()
+        received = 0
+        try:
+            for chunk in body.chunks:
+                stop_if(cancel)
+                received += stream.write(chunk)
+                on_bytes(body.start + received)
+                if body.start + received > length:
+                    stream.truncate(0)
+                    raise DeviceFailure(UpdateStatus.FAILURE_INTEGRITY, "The server sends more than was signed.")
+        except DownloadError as exc:
+            raise DeviceFailure(UpdateStatus.FAILURE_DOWNLOADING, f"The download broke off: {exc.__cause__ or exc}.") from exc
+        finally:
+            stream.flush()
+            os.fsync(stream.fileno())
+    if body.start + received < length:
+        raise DeviceFailure(
+            UpdateStatus.FAILURE_DOWNLOADING, f"The download ended after {body.start + received} of {length} bytes."
+        )
+    return received
+
+
+def _begin(transport: Transport, path: str, have: int) -> Body:
+    """An error status on the bundle is the download's fault, unless the server cannot serve anything now."""
+    try:
+        return transport.open(path, start=have)
+    except DownloadHTTPError as exc:
+        busy = exc.status_code == 429 or exc.status_code >= 500
+        status = UpdateStatus.FAILURE_NETWORK_PROBLEM if busy else UpdateStatus.FAILURE_DOWNLOADING
+        raise DeviceFailure(status, f"The server answered {exc.status_code} for the bundle.") from exc
+
+
+def _first_byte(response: requests.Response, wanted: int) -> int:
+    """Where the body begins; a 206 that does not begin where it was asked to is no answer to trust."""
+    if response.status_code == 200:
+        return 0
+    match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != wanted:
+        raise DownloadError("the server resumed at the wrong place")
+    return wanted
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    with response:
+        try:
+            yield from response.iter_content(_CHUNK)
+        except requests.RequestException as exc:
+            raise DownloadError("the connection was lost") from exc

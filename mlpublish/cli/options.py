@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mlpublish.artifacts import App
+from mlpublish.repository import defaults
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def app(command: F) -> F:
+    """``--app``, ``--app-version``, ``--platform``; left out, mlpublish.toml says."""
+    command = click.option("--platform", metavar="P", help="ios (default), ipados, macos, watchos, tvos, visionos, android.")(
+        command
+    )
+    command = click.option("--app-version", metavar="V", help="The app's version, compared exactly, such as 2.0.")(command)
+    return click.option("--app", "app_id", metavar="ID", help="The app's bundle id, such as com.acme.digits.")(command)
+
+
+def repository(command: F) -> F:
+    """``--repository``."""
+    return click.option(
+        "--repository", metavar="R", help="A development folder, a folder of repositories or a server. [MLPUBLISH_REPOSITORY]"
+    )(command)
+
+
+def token_file(command: F) -> F:
+    """``--token-file``: a token is never an argument, because arguments show in the process list."""
+    return click.option(
+        "--token-file", type=click.Path(path_type=Path), metavar="F", help="A file with the server's token. [MLPUBLISH_TOKEN]"
+    )(command)
+
+
+def key(command: F) -> F:
+    """``--key``."""
+    return click.option("--key", metavar="KEYURI", help="Whose key signs, such as file:key.pem.")(command)
+
+
+def token_in(file: Path | None) -> str | None:
+    """The token in a file that an option named."""
+    return None if file is None else defaults.read_token(file)
+
+
+def required(value: str | None, option: str) -> str:
+    """An option that mlpublish.toml could have said and did not."""
+    if value is None:
+        raise click.UsageError(f"Missing option '{option}' (or its setting in mlpublish.toml).")
+    return value
+
+
+def settled(app_id: str | None, version: str | None, platform: str | None) -> App:
+    """The app that the options and mlpublish.toml mean."""
+    from mlpublish import settings
+
+    return settings.app_for(app_id, version, platform)

@@ -1,0 +1,34 @@
+"""``mlpublish sign``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpublish.cli import options, outcome
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path), metavar="BUNDLE.zip")
+@options.repository
+@options.app
+@options.key
+@click.option("--number", type=int, metavar="N", help="The release number; by default the next.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The release's folder.")
+@outcome.options
+def command(
+    bundle: Path,
+    repository: str | None,
+    app_id: str | None,
+    app_version: str | None,
+    platform: str | None,
+    key: str | None,
+    number: int | None,
+    out: Path | None,
+) -> None:
+    """Make BUNDLE.zip a numbered release of an app: a folder with the bundle and the signed app role."""
+    from mlpublish.signing.sign import sign
+
+    app = options.settled(app_id, app_version, platform)
+    outcome.tell("sign", sign(bundle, repository=repository, app=app, signer=key, number=number, out=out))

@@ -1,0 +1,48 @@
+"""``mlpublish verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpublish.cli import options, outcome
+
+
+@click.command()
+@click.argument("what", type=click.Path(path_type=Path), metavar="RELEASE_OR_BUNDLE")
+@click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json.")
+@click.option("--pin", metavar="KEY", help="The predecessor's pinned key: base64 text or a PEM file.")
+@options.repository
+@outcome.options
+def command(what: Path, root: Path | None, pin: str | None, repository: str | None) -> None:
+    """Verify a release's folder or a bundle, offline: who signed what, until when, and what that does not prove.
+
+    The root of trust is --root, --pin, mlpublish.toml's, or a development repository's.
+    """
+    from mlpublish.trust.verify import verify
+
+    report = verify(what, root=root if root or pin else _root(what, repository), pin=pin)
+    lines = [f"{report.kind} {report.what}"]
+    if report.app is not None:
+        lines.append(f"release {report.number} of {report.app.id} {report.app.version} ({report.app.platform})")
+    for role in report.roles:
+        signers = ", ".join(keyid[:12] for keyid in role.signed_by)
+        lines.append(
+            f"{role.role} version {role.version}: {len(role.signed_by)} of {role.threshold} signatures ({signers}), "
+            f"until {role.expires:%Y-%m-%d}"
+        )
+    lines += [f"proven      {sentence}" for sentence in report.proven]
+    lines += [f"not proven  {sentence}" for sentence in report.not_proven]
+    outcome.tell("verify", report, "\n".join(lines))
+
+
+def _root(what: Path, repository: str | None) -> bytes | None:
+    """What is trusted where neither option is given: what is configured for the release's app."""
+    from mlpublish.repository import defaults
+    from mlpublish.trust.releases import RECORD, read_release
+
+    if not (what / RECORD).is_file():
+        return None
+    development = defaults.development_among(defaults.repository_for(repository))
+    return defaults.root_of(read_release(what).release.app.id, None, development)

@@ -1,0 +1,45 @@
+"""DataFrames in, DataFrames out, around a Core ML model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpublish.coreml.evaluate import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict_frame(model: Model, inputs: Any) -> pd.DataFrame:
+    """Run a model on the rows of a DataFrame.
+
+    Args:
+        model: the opened model.
+        inputs: a DataFrame (or what pandas makes one of): a column per input, or for a model of one array input all its
+            columns as that array.
+
+    Returns:
+        A DataFrame with a column per output; probabilities get a column per label (``classProbability.7``).
+    """
+    import pandas as pd
+
+    frame = inputs if isinstance(inputs, pd.DataFrame) else pd.DataFrame(inputs)
+    names = [feature.name for feature in model.description.interface.inputs]
+    if names != list(frame.columns) and len(names) == 1:
+        rows = {names[0]: frame.to_numpy()}
+    else:
+        rows = {str(name): frame[name].to_numpy() for name in frame.columns}
+    columns: dict[str, Any] = {}
+    for name, values in model.predict_rows(rows).items():
+        columns |= _columns(name, values, model.classes)
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _columns(name: str, values: Any, classes: tuple[int | str, ...]) -> dict[str, Any]:
+    if values.ndim == 1:
+        return {name: values}
+    flat = values.reshape(len(values), -1)
+    labels = classes if len(classes) == flat.shape[1] else range(flat.shape[1])
+    return {f"{name}.{label}": column for label, column in zip(labels, flat.T, strict=True)}

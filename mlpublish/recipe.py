@@ -1,0 +1,183 @@
+"""The recipe: the whole street in one call, convert → bundle → sign → publish → channel."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlpublish import settings
+from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt
+from mlpublish.bundling.bundle import bundle
+from mlpublish.converting.convert import convert
+from mlpublish.errors import Conflict, NotFound, RecipeError
+from mlpublish.publishing.publish import publish
+from mlpublish.reporting.progress import Progress, Tell, shown
+from mlpublish.repository import channels, defaults
+from mlpublish.repository.endpoint import endpoint_for
+from mlpublish.signing.sign import sign
+from mlpublish.trust.signer import Signer
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that a release needs beside the models, settled before anything long begins.
+
+    Args:
+        to: the endpoint.
+        repository: where the app role is read from.
+        options: keywords of ``convert()``.
+    """
+
+    app: App
+    to: str
+    channel: str
+    repository: str
+    signer: Signer | str | None
+    token: str | None
+    options: dict[str, Any]
+
+
+def release(
+    *models: object,
+    app: App | str | None = None,
+    app_version: str | None = None,
+    to: str | Path | None = None,
+    name: str | None = None,
+    version: str | None = None,
+    platform: str | None = None,
+    channel: str | None = None,
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    samples: object = None,
+    token: str | None = None,
+    files: Iterable[Path | str] = (),
+    out: Path | str | None = None,
+    trust_pickle: bool = False,
+    progress: Progress = True,
+) -> Receipt:
+    """Take models the whole street: convert, bundle, sign, publish, and point the channel at the release.
+
+    Args:
+        models: model objects, files, MLflow URIs such as ``models:/digits@champion``, or ConvertedModels.
+        app: an App, or its bundle id; by default mlpublish.toml's only app.
+        app_version: the app version that gets it.
+        to: the endpoint; by default MLPUBLISH_ENDPOINT or mlpublish.toml's.
+        name: the bundle's name; with several models it must be given.
+        version: the bundle's version; by default the registered MLflow version, else from its content.
+        channel: which channel offers it; ``stable`` by default.
+        repository: where the app role is read from; by default ``to`` if it is a development folder, MLPUBLISH_REPOSITORY
+            or mlpublish.toml's.
+        signer: the app role's Signer or key URI; by default the development repository's.
+        samples: held-out samples for the parity gate (first axis is the row); one set serves every model.
+        token: the bearer token for a server.
+        files: other files to carry, such as labels.
+        out: a folder that keeps the converted models, the bundle and the release; by default nothing is kept.
+        trust_pickle: unpickle model files (which runs code in them).
+        progress: False for silence, or a function that is told each step.
+
+    Returns:
+        A Receipt. Releasing the same models again changes nothing and says so (``created`` is False).
+
+    Raises:
+        RecipeError, NotFound: something is missing; found before anything is converted.
+        ParityError, ConversionError: a model cannot be converted faithfully; nothing is published.
+        SigningError, PublishError: the key or the endpoint refuses.
+    """
+    if not models:
+        raise RecipeError("There is no model to release.", remedy="Name at least one.", field="models")
+    options = {"samples": samples, "trust_pickle": trust_pickle, **settings.load().recipe}
+    recipe = _settled(app, app_version, platform, channel, to, repository, signer, token, options)
+    with ExitStack() as stack:
+        tell = stack.enter_context(shown(progress, steps=len(models) + 3))
+        folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        converted = [_converted(model, recipe, folder, name if len(models) == 1 else None, tell) for model in models]
+        tell("Bundling")
+        made = bundle(*converted, name=name, version=version, files=files, out=folder)
+        receipt = _published(made, recipe, folder, tell)
+        tell(f"Pointing channel {recipe.channel} at release {receipt.number}")
+        channels.set(
+            recipe.app.id,
+            to=recipe.to,
+            app_version=recipe.app.version,
+            release=receipt.number,
+            platform=recipe.app.platform,
+            channel=recipe.channel,
+            repository=recipe.repository,
+            token=recipe.token,
+        )
+    return replace(receipt, channel=recipe.channel)
+
+
+def _settled(
+    app: App | str | None,
+    app_version: str | None,
+    platform: str | None,
+    channel: str | None,
+    to: str | Path | None,
+    repository: str | Path | None,
+    signer: Signer | str | None,
+    token: str | None,
+    options: dict[str, Any],
+) -> Recipe:
+    """Fill in what the configuration says, and fail now rather than after minutes of converting."""
+    configured = settings.load()
+    endpoint = to if to is not None else configured.endpoint
+    if endpoint is None:
+        raise RecipeError("No endpoint is named.", remedy="Pass --to URI (to=), or set MLPUBLISH_ENDPOINT.", field="to")
+    who = settings.app_for(app, app_version, platform)
+    named = defaults.development_among(endpoint)
+    where = repository or (str(named.folder) if named is not None else configured.repository)
+    if where is None:
+        raise NotFound(
+            "No repository is configured.",
+            remedy="Make one with: mlpublish repo init --dev DIR, then pass --repository DIR or set MLPUBLISH_REPOSITORY=DIR.",
+            field="repository",
+        )
+    development = defaults.development_among(where)
+    defaults.signer_of("targets", signer, development)
+    bearer = defaults.token_of(token, development, endpoint)
+    _reach(str(endpoint), who, bearer)
+    return Recipe(
+        app=who,
+        to=str(endpoint),
+        channel=channels.default_channel(who.id, channel),
+        repository=str(where),
+        signer=signer,
+        token=bearer,
+        options=options,
+    )
+
+
+def _reach(to: str, app: App, token: str | None) -> None:
+    """A server that is down is told before the work; an app that is new there is no fault."""
+    try:
+        endpoint_for(to, token=token).read(app.id, "metadata/timestamp.json")
+    except NotFound:
+        return
+
+
+def _converted(model: object, recipe: Recipe, folder: Path, name: str | None, tell: Tell) -> ConvertedModel:
+    if isinstance(model, ConvertedModel):
+        tell(f"Taking {model.name} as it was converted")
+        return model
+    tell(f"Converting {model if isinstance(model, str) else type(model).__name__} and proving it on samples")
+    return convert(model, name=name, out=folder / "converted", progress=False, **recipe.options)
+
+
+def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receipt:
+    """Sign and publish; if somebody published in between, sign again from the new state."""
+    tell("Signing and publishing")
+    for left in reversed(range(_TRIES)):
+        signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=folder / "release")
+        try:
+            return publish(signed, to=recipe.to, token=recipe.token)
+        except Conflict:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
