@@ -1,0 +1,1 @@
+"""The room of convert: sources, writers and the parity gate."""

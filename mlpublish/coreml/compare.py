@@ -1,0 +1,96 @@
+"""How far a model's answers stand from the ones wanted: the one measure of the parity gate and of golden data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpublish.errors import ConversionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a model says to some samples.
+
+    Args:
+        outputs: output -> (rows, …).
+        classes: the labels, in the order of the probabilities' columns; empty where there are none.
+        scores: the outputs whose largest column is the model's choice (probabilities, a classifying network's scores).
+    """
+
+    outputs: Mapping[str, NDArray[np.generic]]
+    classes: tuple[int | str, ...] = ()
+    scores: tuple[str, ...] = ()
+
+    def in_order_of(self, classes: tuple[int | str, ...], output: str) -> NDArray[np.generic]:
+        """An output's columns in another order of the classes; a class that is missing here answers NaN."""
+        values = self.outputs[output]
+        if values.ndim != 2 or not classes or values.shape[1] != len(self.classes):
+            return values
+        columns = {label: values[:, place] for place, label in enumerate(self.classes)}
+        return np.column_stack([columns.get(label, np.full(len(values), np.nan)) for label in classes])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How far two sets of answers stand apart.
+
+    Args:
+        max_abs: the largest absolute difference of any output.
+        max_rel: per output over all samples max|got − want| / max|want|, the largest of the outputs.
+        labels: share of samples with the same label or choice, or None where the model gives none.
+    """
+
+    max_abs: float
+    max_rel: float
+    labels: float | None
+
+
+def difference(got: Answers, want: Answers) -> Difference:
+    """Compare two sets of answers to the same samples.
+
+    Labels are compared by equality, scores also by their largest column; the columns of probabilities are brought into the
+    wanted order of the classes first. A NaN anywhere makes a difference of NaN.
+
+    Raises:
+        ConversionError: an output is missing or has another shape.
+    """
+    pairs = [_pair(got, want, name) for name in want.outputs]
+    numbers = [(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs if b.dtype.kind == "f"]
+    agreed = [float(np.mean(a == b)) for a, b in pairs if b.dtype.kind != "f"]
+    agreed += [_same_choice(a, b) for name, (a, b) in zip(want.outputs, pairs, strict=True) if name in want.scores]
+    worst = [_numbers_apart(a, b) for a, b in numbers]
+    return Difference(
+        max_abs=float(np.max([each[0] for each in worst], initial=0.0)),
+        max_rel=float(np.max([each[1] for each in worst], initial=0.0)),
+        labels=min(agreed, default=None),
+    )
+
+
+def _pair(got: Answers, want: Answers, name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    wanted = want.outputs[name]
+    if name not in got.outputs:
+        raise ConversionError(f"The file has no output {name!r}.", remedy="Convert the model again.", field=name)
+    found = got.in_order_of(want.classes, name)
+    if found.size != wanted.size or len(found) != len(wanted):
+        raise ConversionError(
+            f"The output {name!r} has the shape {found.shape}, the source model's {wanted.shape}.",
+            remedy="Convert the model again.",
+            field=name,
+        )
+    return found.reshape(wanted.shape), wanted
+
+
+def _numbers_apart(got: NDArray[np.float64], want: NDArray[np.float64]) -> tuple[float, float]:
+    apart = float(np.max(np.abs(got - want)))
+    largest = float(np.max(np.abs(want)))
+    if apart == 0.0:
+        return 0.0, 0.0
+    return apart, apart / largest if largest else float("inf")
+
+
+def _same_choice(got: NDArray[np.generic], want: NDArray[np.generic]) -> float:
+    return float(np.mean(np.argmax(got, axis=1) == np.argmax(want, axis=1)))

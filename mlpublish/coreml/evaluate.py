@@ -1,0 +1,163 @@
+"""Run a saved Core ML model anywhere: the file alone, without Apple's runtime, without the library that trained it.
+
+What this proves: the file says what the source model says, by our reading of Apple's format. It does not prove what a
+phone's processors compute from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpublish.coreml import classic, program
+from mlpublish.coreml.mil_ops.tensor import Value
+from mlpublish.coreml.package import SUFFIXES, Description, description_of, read, specification
+from mlpublish.coreml.schema import Message
+from mlpublish.coreml.weights import Weights
+from mlpublish.errors import ConversionError, NotFound
+from mlpublish.formats.evidence import Feature
+
+EXECUTOR = f"mlpublish evaluator {version('mlpublish')}"
+"""How a parity report names this."""
+
+
+class Model:
+    """A saved model, ready to run.
+
+    Args:
+        path: the ``.mlmodel`` or ``.mlpackage``.
+
+    Raises:
+        NotFound, FormatError: no model is there, or it is cut or altered.
+        ConversionError: it needs something that is not evaluated here; the error names it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        spec = read(path)
+        self.path = path
+        self.description: Description = description_of(spec, path.name)
+        _refuse_unsupported(path, _unsupported(spec, self.description))
+        self._spec = spec
+        self._program: program.Program | None = None
+        if self.description.kind == "mlProgram":
+            self._program = program.Program(spec.mlProgram, Weights(specification(path).parent if path.is_dir() else None))
+        self.classes: tuple[int | str, ...] = classic.classes_of(spec) if self._program is None else self._program.classes
+        """The labels in the order of the probabilities; empty where the model is no classifier."""
+
+    def predict(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        """Run the model once, on inputs in the shapes of its interface.
+
+        Returns:
+            Output -> its value: arrays in the model's shape, labels and doubles as arrays of rank 0, a dictionary of
+            probabilities as an array in the order of ``classes``.
+        """
+        rows = self.predict_rows({name: np.asarray(value)[np.newaxis] for name, value in inputs.items()})
+        shapes = {each.name: each.shape for each in self.description.interface.outputs if each.kind == "multiArray"}
+        return {name: value[0].reshape(shapes.get(name) or value[0].shape) for name, value in rows.items()}
+
+    def predict_rows(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        """Run the model on many rows.
+
+        Args:
+            inputs: feature -> (rows, …); a row has the feature's shape, with or without a leading 1; a single number may
+                stand without any axis.
+
+        Returns:
+            Output -> (rows, …), a leading 1 of the model's shape left out; probabilities are (rows, classes).
+
+        Raises:
+            ConversionError: an input is missing or unknown, or a row has another shape; the numbers are named.
+        """
+        rows = _rows(self.description.interface.inputs, inputs)
+        if self._program is None:
+            return classic.run(self._spec, rows)
+        count = len(next(iter(rows.values())))
+        return _stacked([self._program.run({name: rows[name][row] for name in rows}) for row in range(count)])
+
+
+def load(path: Path) -> Model:
+    """Open a model: a file, a package, or an unpacked bundle that holds exactly one.
+
+    Raises:
+        ConversionError: a bundle holds several models; the error names them.
+    """
+    if path.suffix in SUFFIXES or not (path / "models").is_dir():
+        return Model(path)
+    found = sorted(each for each in (path / "models").iterdir() if each.suffix in SUFFIXES)
+    if not found:
+        raise NotFound(f"There is no model in {path}.", remedy="Name the folder of an unpacked bundle.", field="path")
+    if len(found) > 1:
+        names = ", ".join(f"models/{each.name}" for each in found)
+        raise ConversionError(f"{path} holds several models: {names}.", remedy="Name one of them.", field="path")
+    return Model(found[0])
+
+
+def unsupported(path: Path) -> list[str]:
+    """What a saved model needs that is not evaluated here, in alphabetical order; empty if nothing."""
+    spec = read(path)
+    return _unsupported(spec, description_of(spec, path.name))
+
+
+def _unsupported(spec: Message, description: Description) -> list[str]:
+    images = [f"image input {each.name}" for each in description.interface.inputs if each.kind == "image"]
+    inside = program.unsupported(spec.mlProgram) if description.kind == "mlProgram" else classic.unsupported(spec)
+    return images + inside
+
+
+def _refuse_unsupported(path: Path, found: list[str]) -> None:
+    if found:
+        raise ConversionError(
+            f"{path.name} needs what the evaluator does not know: {', '.join(found)}.",
+            remedy="Change the model so that it does without, or ask for it in mlpublish's issue tracker.",
+            field=found[0],
+        )
+
+
+def _rows(features: tuple[Feature, ...], inputs: Mapping[str, NDArray[np.generic]]) -> classic.Rows:
+    """The inputs as the interface wants them: every feature, in its type, (rows, *shape)."""
+    names = [each.name for each in features]
+    if set(names) != set(inputs):
+        raise ConversionError(
+            f"The model's inputs are {', '.join(names)}; given are {', '.join(sorted(inputs)) or 'none'}.",
+            remedy="Give exactly the model's inputs.",
+            field="samples",
+        )
+    rows = {each.name: _feature_rows(each, np.asarray(inputs[each.name])) for each in features}
+    counts = {len(value) for value in rows.values()}
+    if len(counts) != 1 or 0 in counts:
+        raise ConversionError(f"The inputs have {sorted(counts)} rows.", remedy="Give each one or more.", field="samples")
+    return rows
+
+
+def _feature_rows(feature: Feature, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    without_batch = feature.shape[1:] if feature.shape[:1] == (1,) else feature.shape
+    single = () if math.prod(feature.shape) == 1 else feature.shape
+    if values.ndim == 0 or values.shape[1:] not in (feature.shape, without_batch, single):
+        raise ConversionError(
+            f"A row of the input {feature.name!r} has the shape {values.shape[1:]}, the model takes {feature.shape}.",
+            remedy="Give one row per sample on the first axis, each in the model's shape.",
+            field="samples",
+        )
+    if feature.kind == "string":
+        return values
+    dtype = np.int64 if feature.kind == "int64" else np.dtype(feature.dtype)
+    try:
+        return values.astype(dtype).reshape(len(values), *feature.shape)
+    except (ValueError, TypeError) as exc:
+        raise ConversionError(
+            f"The input {feature.name!r} is not numeric: {exc}.", remedy="Give numbers.", field="samples"
+        ) from exc
+
+
+def _stacked(results: list[dict[str, Value]]) -> classic.Rows:
+    return {name: np.stack([_without_leading_one(each[name]) for each in results]) for name in results[0]}
+
+
+def _without_leading_one(value: Value) -> NDArray[np.generic]:
+    array = np.asarray(value)
+    return array[0] if array.ndim > 1 and array.shape[0] == 1 else array

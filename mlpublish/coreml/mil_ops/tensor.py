@@ -1,0 +1,34 @@
+"""What the operations pass to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Tensor: TypeAlias = NDArray[Any]
+"""An array, rank 0 for scalars. float16 values travel as float32 arrays that float16 can hold: see ``program.Program``."""
+
+Value: TypeAlias = "Tensor | str | tuple[Value, ...]"
+"""A tensor, a text (modes, labels) or a list of values."""
+
+Handler: TypeAlias = Callable[..., "Value"]
+"""One operation: its parameters are the MIL operation's, by name; an operation with several results returns a tuple."""
+
+
+def axes_of(axes: Tensor | None) -> tuple[int, ...] | None:
+    """MIL's list of axes as numpy takes it; none given means all."""
+    return None if axes is None else tuple(int(axis) for axis in axes.reshape(-1))
+
+
+def ints(values: Tensor) -> list[int]:
+    """A vector as Python's whole numbers."""
+    return [int(value) for value in values.reshape(-1)]
+
+
+def several(values: Value) -> list[Tensor]:
+    """A list argument; a list of one is written like the one."""
+    found = values if isinstance(values, tuple) else (values,)
+    assert not any(isinstance(each, str | tuple) for each in found)
+    return list(found)  # type: ignore[arg-type]

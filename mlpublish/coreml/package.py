@@ -1,0 +1,234 @@
+"""Open, describe and normalise a Core ML model on disk: a ``.mlmodel`` file or an ``.mlpackage`` folder.
+
+A package is a folder with ``Manifest.json`` (item ids -> paths under ``Data/``; one is the specification) and its weights.
+What comes from outside is read strictly: no link, nothing outside of the folder, nothing cut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mlpublish.coreml.schema import Message, parse_model, schema
+from mlpublish.errors import FormatError, NotFound
+from mlpublish.formats.evidence import Feature, Interface
+from mlpublish.formats.manifest import FileEntry
+from mlpublish.formats.wire import Reader, digest_of_stream
+
+SUFFIXES = (".mlmodel", ".mlpackage")
+_MANIFEST = "Manifest.json"
+_ITEMS = uuid.UUID("5b2f8a4e-6f3c-5d52-9a57-3a7f0f1c9d10")  # ours; an item's id is uuid5 of it and the item's path
+_DATE = "com.github.apple.coremltools.conversion_date"
+_LOCAL_BUILD = re.compile(r"(?<=\d)\+[a-z0-9.]+$")  # 2.13.0+cpu and 2.13.0+cu130 write the same program
+_REMEDY = "Get the model again from where it was made; it may be cut or altered."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a saved model says about itself.
+
+    Args:
+        kind: the specification's type, such as ``mlProgram`` or ``pipelineClassifier``.
+        precision: ``float16`` or ``float32``, whichever most weights of an ML Program have; ``double`` for classic models.
+    """
+
+    kind: str
+    specification_version: int
+    interface: Interface
+    precision: str
+
+
+def describe(path: Path) -> Description:
+    """Read what a model says about itself.
+
+    Raises:
+        NotFound: nothing is there.
+        FormatError: it is not a Core ML model, or is cut or altered.
+    """
+    return description_of(read(path), path.name)
+
+
+def description_of(spec: Message, what: str) -> Description:
+    """The same for a specification that was read already; ``what`` names it in errors."""
+    kind = spec.WhichOneof("Type")
+    side = _function(spec.description, what)
+    return Description(
+        kind=kind,
+        specification_version=spec.specificationVersion,
+        interface=Interface(
+            inputs=tuple(_feature(each, what) for each in side.input),
+            outputs=tuple(_feature(each, what) for each in side.output),
+        ),
+        precision=_weights_precision(spec.mlProgram) if kind == "mlProgram" else "double",
+    )
+
+
+def read(path: Path) -> Message:
+    """The specification (a ``Model`` message) of a model on disk."""
+    return parse_model(specification(path).read_bytes(), what=path.name)
+
+
+def specification(path: Path) -> Path:
+    """The file that holds a model's specification, after a look at the whole package."""
+    if not path.exists():
+        raise NotFound(f"There is no model at {path}.", remedy="Check the path.", field="path")
+    if path.is_file():
+        return path
+    for entry in _walk(path):
+        if entry.is_symlink() or not entry.is_file():
+            raise _broken(path, f"{entry.relative_to(path)} is a link or a special file")
+    manifest = _manifest(path)
+    root = manifest.inner("itemInfoEntries").inner(manifest.text("rootModelIdentifier"))
+    found = path / "Data" / root.relative_path("path")
+    if not found.is_file():
+        raise _broken(path, f"{found.relative_to(path)} is missing")
+    return found
+
+
+def files_of(path: Path) -> tuple[FileEntry, ...]:
+    """Every file of a model, sorted by path, with length and sha256.
+
+    Paths are relative to a package; a ``.mlmodel`` is one file under its own name.
+    """
+    specification(path)
+    base = path.parent if path.is_file() else path
+    files = [path] if path.is_file() else list(_walk(path))
+    named = {PurePosixPath(file.relative_to(base).as_posix()): file for file in files}
+    return tuple(_file_entry(name, named[name]) for name in sorted(named))
+
+
+def normalise(path: Path) -> None:
+    """Rewrite a model in place so that the same model gives the same bytes in every process and on every machine.
+
+    Protobuf maps are written in order, the day of conversion and local build labels are dropped, and the random item ids
+    of a package are replaced by ids made from the items' paths. Items that are empty folders are dropped, because archives
+    of files do not carry them. Weights are not touched.
+
+    Raises:
+        FormatError: it is not a Core ML model.
+    """
+    spec = read(path)
+    _drop_volatile(spec)
+    _replace(specification(path), spec.SerializeToString(deterministic=True))
+    if path.is_dir():
+        _replace(path / _MANIFEST, _stable_manifest(path, _manifest(path)))
+
+
+def _drop_volatile(spec: Message) -> None:
+    stated = spec.description.metadata.userDefined
+    stated.pop(_DATE, None)
+    for key, value in list(stated.items()):
+        stated[key] = _LOCAL_BUILD.sub("", value)
+    kind = spec.WhichOneof("Type")
+    if kind == "mlProgram" and "buildInfo" in spec.mlProgram.attributes:
+        for pair in spec.mlProgram.attributes["buildInfo"].immediateValue.dictionary.values:
+            texts = pair.value.immediateValue.tensor.strings.values
+            texts[:] = [_LOCAL_BUILD.sub("", text) for text in texts]
+
+
+def _stable_manifest(path: Path, manifest: Reader) -> bytes:
+    entries = manifest.inner("itemInfoEntries")
+    places = {item: entries.inner(item).relative_path("path") for item in entries.values}
+    empty = {item for item, place in places.items() if _drop_if_empty(path / "Data" / place)}
+    ids = {item: str(uuid.uuid5(_ITEMS, str(place))) for item, place in places.items() if item not in empty}
+    document = dict(manifest.values) | {
+        "itemInfoEntries": {ids[item]: entries.values[item] for item in ids},
+        "rootModelIdentifier": ids[manifest.text("rootModelIdentifier")],
+    }
+    return (json.dumps(document, indent=4, sort_keys=True) + "\n").encode()
+
+
+def _drop_if_empty(folder: Path) -> bool:
+    if not folder.is_dir() or any(folder.iterdir()):
+        return False
+    folder.rmdir()
+    return True
+
+
+def _manifest(path: Path) -> Reader:
+    file = path / _MANIFEST
+    if not file.is_file():
+        raise _broken(path, f"{_MANIFEST} is missing")
+    return Reader.parse(file.read_bytes(), what=f"{path.name}/{_MANIFEST}")
+
+
+def _function(description: Message, what: str) -> Message:
+    """The side that is called: the description itself, or the default one of several functions."""
+    if not description.functions:
+        return description
+    for function in description.functions:
+        if function.name == description.defaultFunctionName:
+            return function
+    raise FormatError(f"{what} names no default function.", remedy=_REMEDY, field=what)
+
+
+def _feature(described: Message, what: str) -> Feature:
+    kind = described.type.WhichOneof("Type")
+    match kind:
+        case "multiArrayType":
+            array = described.type.multiArrayType
+            return Feature(name=described.name, kind="multiArray", shape=tuple(array.shape), dtype=_array_dtype(array, what))
+        case "imageType":
+            image = described.type.imageType
+            return Feature(name=described.name, kind="image", shape=(image.height, image.width), dtype="uint8")
+        case "int64Type" | "stringType":
+            return Feature(name=described.name, kind=kind.removesuffix("Type"), dtype=kind.removesuffix("Type"))
+        case "doubleType":
+            return Feature(name=described.name, kind="double", dtype="float64")
+        case "dictionaryType":
+            key = described.type.dictionaryType.WhichOneof("KeyType") or "stringKeyType"
+            return Feature(name=described.name, kind="dictionary", dtype=key.removesuffix("KeyType"))
+    raise FormatError(
+        f"{what}: the feature {described.name!r} is of a kind that is not read ({kind}).", remedy=_REMEDY, field=described.name
+    )
+
+
+def _array_dtype(array: Message, what: str) -> str:
+    names = {65568: "float32", 65600: "float64", 131104: "int32", 65552: "float16"}  # FeatureTypes.proto, ArrayDataType
+    if array.dataType not in names:
+        raise FormatError(f"{what}: array type {array.dataType} is not known.", remedy=_REMEDY, field=what)
+    return names[array.dataType]
+
+
+def _weights_precision(program: Message) -> str:
+    """The float type that most elements of the constants have."""
+    names = schema("MIL").DataType
+    elements: Counter[str] = Counter()
+    for function in program.functions.values():
+        for block in function.block_specializations.values():
+            for operation in block.operations:
+                for value in operation.attributes.values():
+                    tensor = value.type.tensorType
+                    count = 1
+                    for dimension in tensor.dimensions:
+                        count *= max(1, dimension.constant.size)
+                    elements[names.Name(tensor.dataType)] += count
+    return "float16" if elements["FLOAT16"] > elements["FLOAT32"] else "float32"
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything under a folder that is not a plain folder; links are not followed."""
+    for here, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(here) / name).is_symlink()]
+        yield from (Path(here) / name for name in sorted(files + links))
+
+
+def _file_entry(name: PurePosixPath, file: Path) -> FileEntry:
+    with file.open("rb") as stream:
+        return FileEntry(path=name, length=file.stat().st_size, sha256=digest_of_stream(stream))
+
+
+def _replace(file: Path, data: bytes) -> None:
+    part = file.with_name(file.name + ".part")
+    part.write_bytes(data)
+    part.replace(file)
+
+
+def _broken(path: Path, what: str) -> FormatError:
+    return FormatError(f"{path.name} is no Core ML package: {what}.", remedy=_REMEDY, field=path.name)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mlpublish.coreml.evaluate import load
+from mlpublish.errors import ConversionError, NotFound
+
+_RUN_ALONE = """
+import pathlib, sys
+from mlpublish.coreml.evaluate import load
+import numpy as np
+print(load(pathlib.Path(sys.argv[1])).predict({"input": np.ones((1, 4), np.float32)})["prediction"].tolist())
+loaded = {"torch", "sklearn", "coremltools", "mlflow", "pandas", "scipy"} & {name.partition(".")[0] for name in sys.modules}
+assert not loaded, loaded
+"""
+
+
+def test_a_saved_file_runs_where_no_training_library_is_loaded(dense):
+    done = subprocess.run([sys.executable, "-c", _RUN_ALONE, dense()], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[[6.0, 22.0, 38.0]]"), done.stderr
+
+
+def test_the_schema_is_the_same_whether_coremltools_comes_before_or_after():
+    code = """
+from mlpublish.coreml.schema import schema
+ours = schema("Model").Model
+import coremltools
+assert coremltools.proto.Model_pb2.Model is ours
+assert coremltools.proto.Model_pb2.Model.FromString(ours(specificationVersion=3).SerializeToString()).specificationVersion == 3
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unpacked_bundle_with_one_model_is_that_model(dense, tmp_path):
+    path = dense()
+    (tmp_path / "bundle/models").mkdir(parents=True)
+    shutil.copytree(path, tmp_path / "bundle/models/a.mlpackage")
+    assert load(tmp_path / "bundle").path.name == "a.mlpackage"
+
+
+def test_an_unpacked_bundle_with_several_models_names_them(dense, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(dense(name=name), tmp_path / f"bundle/models/{name}.mlpackage")
+    with pytest.raises(ConversionError, match=r"models/a\.mlpackage, models/b\.mlpackage"):
+        load(tmp_path / "bundle")
+
+
+def test_an_unpacked_bundle_without_a_model_is_refused(tmp_path):
+    (tmp_path / "models").mkdir()
+    with pytest.raises(NotFound):
+        load(tmp_path)
+
+
+def test_a_single_number_needs_no_axis(package):
+    from coremltools.converters.mil import Builder as mb
+
+    model = load(package(lambda input: mb.mul(x=input, y=np.float32(2), name="prediction"), shape=(1, 1)))
+    for rows in (np.asarray([1.0, 2.0]), np.asarray([[1.0], [2.0]]), np.asarray([[[1.0]], [[2.0]]])):
+        np.testing.assert_array_equal(model.predict_rows({"input": rows})["prediction"], [[2.0], [4.0]])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({}, "given are none"),
+        ({"x": np.ones((1, 4))}, "inputs are input; given are x"),
+        ({"input": np.ones((1, 5))}, r"\(5,\).*\(1, 4\)"),
+        ({"input": np.ones(4)}, r"\(\).*\(1, 4\)"),
+        ({"input": np.ones((0, 4))}, "rows"),
+        ({"input": np.full((1, 4), "a")}, "not numeric"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_with_the_numbers(dense, inputs, told):
+    with pytest.raises(ConversionError, match=told):
+        load(dense()).predict_rows(inputs)
