@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlpublish.artifacts import Receipt, Release
-from mlpublish.errors import NotFound
+from mlpublish.errors import Conflict, NotFound
 from mlpublish.formats.channel import bundle_path
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
@@ -34,8 +34,17 @@ def publish(release: Release | Path | str, *, to: str | Path, token: str | None 
     signed = read_release(release.folder if isinstance(release, Release) else Path(release))
     development = defaults.development_among(to, defaults.repository_for(None))
     endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
-    created = not _stands_there(endpoint, signed) and endpoint.commit(signed.release.app.id, _commit(signed))
+    created = not _stands_there(endpoint, signed) and _committed(endpoint, signed)
     return _receipt(endpoint, signed, created)
+
+
+def _committed(endpoint: Endpoint, signed: SignedRelease) -> bool:
+    try:
+        return endpoint.commit(signed.release.app.id, _commit(signed))
+    except Conflict:
+        if _stands_there(endpoint, signed):  # somebody else's commit adopted this one, and went on from it
+            return True
+        raise
 
 
 def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:

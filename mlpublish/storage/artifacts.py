@@ -14,6 +14,7 @@ from pathlib import Path
 from mlpublish.errors import DigestMismatch, NotFound, RecipeError
 from mlpublish.formats import archive
 from mlpublish.formats.wire import digest_of_stream
+from mlpublish.plugins import scheme_of
 from mlpublish.storage.in_folder import FolderStore
 
 FOLDER_TYPE = "application/vnd.mlpublish.folder+zip"
@@ -59,19 +60,23 @@ class ArtifactStore:
                 files = [(file.relative_to(content).as_posix(), file) for file in content.rglob("*") if file.is_file()]
                 archive.write(packed, files)
                 return self.keep(packed, FOLDER_TYPE)
-        with content.open("rb") as stream:
-            sha256 = digest_of_stream(stream)
+        sha256 = _digest_of(content)
         place = f"sha256/{sha256}"
-        self._blobs.create(place, content)
+        if not self._blobs.create(place, content) and _digest_of(self.folder / place) != sha256:
+            (self.folder / place).unlink(missing_ok=True)  # altered since: "run the step again" must help
+            self._blobs.create(place, content)
         return Artifact(uri=f"file:{self.folder / place}", sha256=sha256, size=content.stat().st_size, media_type=media_type)
 
     def fetch(self, artifact: Artifact, place: Path) -> Path:
         """Bring an artifact to a new file or folder, its bytes checked.
 
         Raises:
+            RecipeError: its URI is of another scheme.
             NotFound: it is gone from its store.
             DigestMismatch: it was altered since.
         """
+        if scheme_of(artifact.uri) != "file":
+            raise RecipeError(f"The artifact {artifact.uri} is of no store known here.", remedy="Give file:PATH.", field="uri")
         file = Path(artifact.uri.removeprefix("file:"))
         if not file.is_file():
             raise NotFound(f"The artifact {artifact.uri} is gone.", remedy="Run the step that made it again.", field="uri")
@@ -83,6 +88,11 @@ class ArtifactStore:
                 archive.Archive.read(stream).unpack(place)
             taken.unlink()
         return place
+
+
+def _digest_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return digest_of_stream(stream)
 
 
 def _copy_checked(file: Path, place: Path, artifact: Artifact) -> None:

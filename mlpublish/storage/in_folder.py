@@ -55,10 +55,9 @@ class FolderStore:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with _partial(place.parent, content) as written:
-                os.link(written, place)
+                if not _linked(written, place):
+                    return False
             flush_folder(place.parent)
-        except FileExistsError:
-            return False
         except OSError as exc:
             raise _refused(exc) from exc
         return True
@@ -133,6 +132,15 @@ def _partial(folder: Path, content: bytes | Path) -> Iterator[Path]:
         yield written
     finally:
         written.unlink(missing_ok=True)
+
+
+def _linked(written: Path, place: Path) -> bool:
+    """Give the file its name, unless the name is taken."""
+    try:
+        os.link(written, place)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _copy(source: Path, place: Path) -> None:

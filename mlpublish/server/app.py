@@ -1,0 +1,185 @@
+"""The embedded server: put together, started, stopped.
+
+    GET|HEAD /apps/<app id>/metadata/…        delivery (delivery.py), open to everybody
+    GET|HEAD /apps/<app id>/targets/…
+    GET      /healthz                         200 once it serves
+    HEAD|PUT /v1/blobs/sha256/<hex>           uploads (uploads.py), with a token
+    POST     /v1/apps/<app id>/commits        the API (api.py), with a token
+    GET      /v1/apps
+
+It speaks plain HTTP: beyond one machine, TLS ends in a proxy or CDN before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from mlpublish import __version__
+from mlpublish.errors import MlpublishError
+from mlpublish.formats.wire import MAX_DOCUMENT
+from mlpublish.repository.renew import renew
+from mlpublish.repository.repository import Online
+from mlpublish.server.answers import LOG, answer_errors, json_answer, log_requests
+from mlpublish.server.api import Api
+from mlpublish.server.apps import Apps
+from mlpublish.server.audit import Audit
+from mlpublish.server.auth import Gate, tokens_in
+from mlpublish.server.delivery import Delivery
+from mlpublish.server.settings import ServerSettings
+from mlpublish.server.staging import Staging
+from mlpublish.server.uploads import Uploads
+from mlpublish.storage.in_sql import SqlIndex
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8470
+_IDLE = 75.0  # seconds that a connection without a request is kept
+_ROUND = 3600.0  # seconds between two rounds of housekeeping
+
+
+def serve(
+    folder: Path | str,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight then get ``stop_seconds`` to finish.
+
+    Args:
+        folder: holds ``server.toml``.
+        port: 0 picks a free one.
+        announce: is called with the server's URL once it answers.
+
+    Raises:
+        NotFound: there is no ``server.toml``.
+        RecipeError: it cannot be meant.
+        SigningError: a key of the server cannot be opened.
+        MlpublishError: the address cannot be listened on.
+    """
+    asyncio.run(_serve(ServerSettings.read(Path(folder)), host, port, announce))
+
+
+@asynccontextmanager
+async def running(settings: ServerSettings, *, host: str = DEFAULT_HOST, port: int = 0) -> AsyncIterator[str]:
+    """A server for the time of an ``async with``; gives its URL."""
+    quiet = logging.getLogger("mlpublish.server.http")
+    quiet.addFilter(_is_ours)
+    runner = web.AppRunner(
+        build(settings),
+        access_log=None,
+        logger=quiet,
+        auto_decompress=False,
+        keepalive_timeout=_IDLE,
+        shutdown_timeout=settings.stop_seconds,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield _url(host, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def build(settings: ServerSettings) -> web.Application:
+    """The aiohttp application.
+
+    Raises:
+        RecipeError, SigningError, StorageError: a part of it cannot be opened.
+    """
+    tokens, online = tokens_in(settings.tokens), settings.online()
+    apps, staging, index = Apps(settings.repository), Staging(settings.blobs), SqlIndex.in_file(settings.index)
+    index.replace_tokens(tokens)
+    app = web.Application(middlewares=[log_requests, answer_errors, Audit(index).middleware], client_max_size=MAX_DOCUMENT)
+    gate = Gate(index)
+    delivery, api = Delivery(settings.repository), Api(apps, staging, gate, online)
+    uploads = Uploads(staging, gate, limit=settings.upload_limit)
+    app.router.add_get("/healthz", _health)
+    app.router.add_get("/apps/{app}/{area:metadata|targets}/{path:.+}", delivery.get)
+    app.router.add_head("/v1/blobs/sha256/{digest:[0-9a-f]{64}}", uploads.head)
+    app.router.add_put("/v1/blobs/sha256/{digest:[0-9a-f]{64}}", uploads.put)
+    app.router.add_get("/v1/apps", api.list_apps)
+    app.router.add_post("/v1/apps/{app}/commits", api.commit)
+    app.cleanup_ctx.append(_housekeeping(apps, staging, online, index))
+    return app
+
+
+async def _serve(settings: ServerSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(settings, host=host, port=port) as url:
+        announce(url)
+        await stop.wait()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise MlpublishError(
+                f"Port {port} of {host} is in use.", remedy="Choose another with --port, or --port 0 for any.", field="port"
+            ) from exc
+        raise MlpublishError(
+            f"Port {port} of {host} cannot be listened on: {exc.strerror or exc}.",
+            remedy="Choose an address of this machine (--host) and a port from 1024 on (--port).",
+            field="host",
+        ) from exc
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return json_answer(200, {"ok": True, "version": __version__})
+
+
+def _housekeeping(
+    apps: Apps, staging: Staging, online: Online, index: SqlIndex
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """One round before the server listens, so that nobody meets metadata that ran out while it was down; then hourly."""
+    pause = min(_ROUND, min(online.timestamp_days, online.snapshot_days) * 86400 / 8)
+
+    async def rounds() -> None:
+        while True:
+            await asyncio.sleep(pause)
+            await asyncio.to_thread(_round, apps, staging, online)
+
+    async def context(_app: web.Application) -> AsyncIterator[None]:
+        await asyncio.to_thread(_round, apps, staging, online)
+        task = asyncio.create_task(rounds())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        index.close()
+
+    return context
+
+
+def _round(apps: Apps, staging: Staging, online: Online) -> None:
+    """Renew what is due and sweep the uploads; a failure is told and tried again in the next round."""
+    try:
+        renewal = renew(apps, online)
+        for app_id, error in renewal.failed.items():
+            LOG.error("%s could not be renewed: %s", app_id, error)
+        if renewal.renewed:
+            LOG.info("renewed: %s", ", ".join(renewal.renewed))
+        staging.sweep()
+    except MlpublishError as error:
+        LOG.error("%s", error)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's is about the server: whatever garbage the internet sends to a port is not."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,45 @@
+"""The apps that have a repository on this server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlpublish.artifacts import check_app_id
+from mlpublish.errors import NotFound, RecipeError
+from mlpublish.repository.repository import AppRepository
+from mlpublish.storage.in_folder import FolderStore
+
+
+class Apps:
+    """The folder that holds ``<app id>/…``; an app stands in it once its ``timestamp.json`` does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def ids(self) -> tuple[str, ...]:
+        """Their ids, in alphabetical order."""
+        return tuple(each for each in FolderStore(self.folder).list("") if self._stands(each))
+
+    def __iter__(self) -> Iterator[AppRepository]:
+        return iter([AppRepository(FolderStore(self.folder / each), each) for each in self.ids()])
+
+    def repository(self, app_id: str) -> AppRepository:
+        """One app's repository.
+
+        Raises:
+            NotFound: it has none here.
+        """
+        if not self._stands(app_id):
+            raise NotFound(
+                f"The app {app_id} has no repository on this server.",
+                remedy="Make it in the server's repository folder first (signing a bundle with --repository naming it does).",
+                field="app",
+            )
+        return AppRepository(FolderStore(self.folder / app_id), app_id)
+
+    def _stands(self, app_id: str) -> bool:
+        try:
+            return (self.folder / check_app_id(app_id) / "metadata" / "timestamp.json").is_file()
+        except RecipeError:
+            return False  # no app has such an id, and it must not be looked up on the disk
