@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mlpublish.errors import FormatError, RecipeError
-from mlpublish.formats.channel import Channel
+from mlpublish.formats.channel import APP_VERSION, Channel
 from mlpublish.formats.evidence import Interface, ParityReport, Provenance
 from mlpublish.formats.manifest import MODEL_NAME, FileEntry, Manifest, ModelEntry
 from mlpublish.formats.minimum_os import PLATFORMS
@@ -20,12 +20,11 @@ from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.formats.wire import Reader, dump
 
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
-_APP_VERSION = re.compile(r"(0|[1-9]\d{0,8})(\.(0|[1-9]\d{0,8})){0,3}")
 CONVERTED_FORMAT = 1
 
 
 class Shown:
-    """Gives a result its table in a notebook; no script, no style sheet, every value escaped."""
+    """Gives a result one line in a console, and a table in a notebook: no script, no style sheet, every value escaped."""
 
     __slots__ = ()
 
@@ -36,6 +35,10 @@ class Shown:
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON has it (``--json``)."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {value}" for name, value in self.rows().items() if value is not None)
+        return f"<{type(self).__name__} {shown}>"
 
     def _repr_html_(self) -> str:
         title = html.escape(type(self).__name__)
@@ -64,7 +67,7 @@ class App:
 
     def __post_init__(self) -> None:
         check_app_id(self.id)
-        if _APP_VERSION.fullmatch(self.version) is None:
+        if re.fullmatch(APP_VERSION, self.version) is None:
             raise RecipeError(
                 f"The app version {self.version!r} is none.",
                 remedy="Give one to four dotted whole numbers, such as 2.0 (the app's CFBundleShortVersionString).",
@@ -89,7 +92,7 @@ def check_app_id(app_id: str) -> str:
     return app_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ConvertedModel(Shown):
     """A Core ML model on disk, with its evidence.
 
@@ -170,7 +173,7 @@ class ConvertedModel(Shown):
         return model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Bundle(Shown):
     """A bundle's zip: its manifest, its length in bytes and its sha256."""
 
@@ -200,7 +203,7 @@ class Bundle(Shown):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Release(Shown):
     """A signed bundle with a number: on disk a folder with the bundle and the signed app role.
 
@@ -234,7 +237,7 @@ class Release(Shown):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Receipt(Shown):
     """What an endpoint took.
 
@@ -284,7 +287,7 @@ class Receipt(Shown):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ChannelState(Shown):
     """What a channel says now.
 
@@ -320,7 +323,7 @@ class ChannelState(Shown):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CheckReport(Shown):
     """What one update check did on a device.
 
@@ -396,7 +399,7 @@ class RoleReport:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class VerifyReport(Shown):
     """What offline verification found; a broken link is an error, never a report.
 

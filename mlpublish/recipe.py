@@ -13,7 +13,7 @@ from mlpublish import settings
 from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt
 from mlpublish.bundling.bundle import bundle
 from mlpublish.converting.convert import convert
-from mlpublish.errors import Conflict, NotFound, RecipeError
+from mlpublish.errors import AlreadyPublished, Conflict, RecipeError
 from mlpublish.publishing.publish import publish
 from mlpublish.reporting.progress import Progress, Tell, shown
 from mlpublish.repository import channels, defaults
@@ -21,7 +21,7 @@ from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.signing.sign import sign
 from mlpublish.trust.signer import Signer
 
-_TRIES = 5
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ def release(
         to: the endpoint; by default MLPUBLISH_ENDPOINT or mlpublish.toml's.
         name: the bundle's name; with several models it must be given.
         version: the bundle's version; by default the registered MLflow version, else from its content.
+        platform: the app's platform; by default mlpublish.toml's, else ``ios``.
         channel: which channel offers it; ``stable`` by default.
         repository: where the app role is read from; by default ``to`` if it is a development folder, MLPUBLISH_REPOSITORY
             or mlpublish.toml's.
@@ -91,6 +92,10 @@ def release(
     """
     if not models:
         raise RecipeError("There is no model to release.", remedy="Name at least one.", field="models")
+    if len(models) > 1 and name is None:
+        raise RecipeError(
+            f"A bundle of {len(models)} models needs a name.", remedy="Give one: --name NAME (name=).", field="name"
+        )
     options = {"samples": samples, "trust_pickle": trust_pickle, **settings.load().recipe}
     recipe = _settled(app, app_version, platform, channel, to, repository, signer, token, options)
     with ExitStack() as stack:
@@ -134,15 +139,16 @@ def _settled(
     named = defaults.development_among(endpoint)
     where = repository or (str(named.folder) if named is not None else configured.repository)
     if where is None:
-        raise NotFound(
+        raise RecipeError(
             "No repository is configured.",
             remedy="Make one with: mlpublish repo init --dev DIR, then pass --repository DIR or set MLPUBLISH_REPOSITORY=DIR.",
             field="repository",
         )
     development = defaults.development_among(where)
-    defaults.signer_of("targets", signer, development)
+    for role, given in (("targets", signer), ("channels", None)):
+        defaults.signer_of(role, given, development)
     bearer = defaults.token_of(token, development, endpoint)
-    _reach(str(endpoint), who, bearer)
+    _reach(str(endpoint), bearer)
     return Recipe(
         app=who,
         to=str(endpoint),
@@ -154,12 +160,9 @@ def _settled(
     )
 
 
-def _reach(to: str, app: App, token: str | None) -> None:
-    """A server that is down is told before the work; an app that is new there is no fault."""
-    try:
-        endpoint_for(to, token=token).read(app.id, "metadata/timestamp.json")
-    except NotFound:
-        return
+def _reach(to: str, token: str | None) -> None:
+    """A server that is down, or that does not know the token, is told before the work."""
+    endpoint_for(to, token=token).apps()
 
 
 def _converted(model: object, recipe: Recipe, folder: Path, name: str | None, tell: Tell) -> ConvertedModel:
@@ -177,7 +180,7 @@ def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receip
         signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=folder / "release")
         try:
             return publish(signed, to=recipe.to, token=recipe.token)
-        except Conflict:
+        except (Conflict, AlreadyPublished):  # somebody else took the number, or moved the role
             if not left:
                 raise
     raise AssertionError("the last try returns or raises")

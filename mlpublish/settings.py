@@ -126,9 +126,8 @@ def _read(file: Path) -> Settings:
         raise RecipeError(f"{file} cannot be read: {exc}.", remedy="Correct the file's TOML.", field=FILE) from exc
     refuse_unknown(values, _TOP, FILE)
     base = file.parent
-    keys, recipe = _table(values, "keys"), _table(values, "recipe")
+    keys = _table(values, "keys")
     refuse_unknown(keys, _KEYS, f"{FILE} [keys]")
-    refuse_unknown(recipe, _RECIPE, f"{FILE} [recipe]")
     token_file = _text(values, "token_file")
     return Settings(
         repository=_located(_text(values, "repository"), base),
@@ -138,7 +137,7 @@ def _read(file: Path) -> Settings:
         token_file=None if token_file is None else base / token_file,
         keys=MappingProxyType({role: _located(_text(keys, role), base) or "" for role in keys}),
         apps=MappingProxyType({app_id: _app(table, app_id, base) for app_id, table in _table(values, "apps").items()}),
-        recipe=MappingProxyType(dict(recipe)),
+        recipe=MappingProxyType(_recipe(_table(values, "recipe"))),
     )
 
 
@@ -153,6 +152,17 @@ def _app(values: object, app_id: str, base: Path) -> AppSettings:
         channel=_text(values, "channel"),
         root=None if root is None else base / root,
     )
+
+
+def _recipe(values: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of ``convert()``; which texts and numbers it takes, it says itself."""
+    refuse_unknown(values, _RECIPE, f"{FILE} [recipe]")
+    _text(values, "target")
+    _text(values, "precision")
+    tolerance = values.get("tolerance", 0)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+        raise RecipeError(f"{FILE}: tolerance must be a number.", remedy="Write it without quotes.", field="tolerance")
+    return values
 
 
 def _located(value: str | None, base: Path) -> str | None:

@@ -19,8 +19,9 @@ from mlpublish.bundling.bundle import bundle as bundle_verb
 from mlpublish.checking.check import check as check_verb
 from mlpublish.converting.convert import convert as convert_verb
 from mlpublish.converting.samples import read_samples
-from mlpublish.errors import RecipeError
+from mlpublish.errors import FormatError, RecipeError
 from mlpublish.formats import payload as wire
+from mlpublish.formats.wire import is_relative_path
 from mlpublish.publishing.publish import publish as publish_verb
 from mlpublish.repository import channels, defaults
 from mlpublish.signing.sign import sign as sign_verb
@@ -267,9 +268,17 @@ def _convert(given: ConvertIn, work: Work) -> ConvertOut:
 
 def _bundle(given: BundleIn, work: Work) -> BundleOut:
     models = [work.fetch(model, f"model-{index}") for index, model in enumerate(given.models)]
-    files = [work.fetch(file.content, f"files/{file.name}") for file in given.files]
+    files = [work.fetch(file.content, f"files/{place}/{_plain(file.name, place)}") for place, file in enumerate(given.files)]
     made = bundle_verb(*models, name=given.name, version=given.version, files=files, out=work.folder / "out")
     return BundleOut(bundle=work.store.keep(made.path, BUNDLE_TYPE), name=made.manifest.name, version=made.manifest.version)
+
+
+def _plain(name: str, place: int) -> str:
+    """A payload says what a file is called, never where it is written."""
+    if "/" in name or not is_relative_path(name):
+        where = f"bundle.files[{place}].name"
+        raise FormatError(f"{name!r} is no file name.", remedy="Give a name without folders.", field=where)
+    return name
 
 
 def _sign(given: SignIn, work: Work) -> SignOut:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from mlpublish.steps import run_json
@@ -50,7 +51,10 @@ def main() -> None:
     parser.add_argument("--channel", default="stable")
     parser.add_argument("--store", default="file:artifacts")
     given = vars(parser.parse_args())
-    print(json.dumps(pipeline(given.pop("model"), **given), indent=2))
+    done = pipeline(given.pop("model"), **given)
+    print(json.dumps(done, indent=2))
+    if done["check"]["status"] != "SUCCESS":
+        sys.exit(f"The device says {done['check']['status']}: {done['check']['detail']}")
 
 
 if __name__ == "__main__":

@@ -46,13 +46,15 @@ def contents_of(models: Sequence[ConvertedModel], files: Sequence[Path]) -> Cont
     """Give every file its place.
 
     Raises:
-        BundleError: two models or two files have one name, or a file is none.
+        BundleError: two models or two files have one name, a file is none, or a model changed since it was converted.
     """
     _refuse_twice([model.name for model in models], "models")
     _refuse_twice([file.name for file in files], "files")
     for file in files:
         if not file.is_file():
             raise BundleError(f"{file} is no file.", remedy="Name an existing file.", field="files")
+    for model in models:
+        _refuse_changed(model)
     placed = [content for model in models for content in _model_files(model)]
     placed += [(PurePosixPath("files", file.name), file) for file in files]
     return Contents(models=tuple(_model_entry(model) for model in models), files=tuple(placed))
@@ -84,6 +86,17 @@ def _model_files(model: ConvertedModel) -> Iterator[Content]:
         yield (_model_path(model), model.path)
     if model.golden is not None:
         yield from _below(model.golden, PurePosixPath("evidence", model.name))
+
+
+def _refuse_changed(model: ConvertedModel) -> None:
+    """The evidence is of the file that was measured; another one must not travel under it."""
+    files = _below(model.path, PurePosixPath()) if model.path.is_dir() else [(PurePosixPath(model.path.name), model.path)]
+    if {_entry(path, file) for path, file in files} != set(model.files):
+        raise BundleError(
+            f"The model {model.name} changed after it was converted: its evidence is not of this file.",
+            remedy="Convert it again, or bundle the model file from a folder without its record (then without evidence).",
+            field="models",
+        )
 
 
 def _below(folder: Path, place: PurePosixPath) -> Iterator[Content]:

@@ -7,6 +7,7 @@ from then on the root that it has accepted; there is no trust on first use.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -29,6 +30,7 @@ from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.repository import defaults
 from mlpublish.repository.channels import default_channel
 from mlpublish.trust import roles
+from mlpublish.trust.pin import pin_text
 
 
 class Listener(Protocol):
@@ -115,6 +117,9 @@ def check(
     Args:
         app: an App, or its bundle id (then ``app_version`` too); by default mlpublish.toml's only app.
         at: ``http(s)://host[:port]`` or ``file:DIR``.
+        app_version: the version of the app that asks, compared exactly; by default mlpublish.toml's.
+        platform: by default mlpublish.toml's, else ``ios``.
+        channel: by default mlpublish.toml's, else ``stable``.
         device: the sandbox's folder; by default ``$XDG_DATA_HOME/mlpublish/devices/<app id>``.
         root: the app's ``1.root.json`` (path or bytes); in a development repository it is found by itself.
         pin: the predecessor's pinned key instead: base64 text or a PEM file.
@@ -133,6 +138,7 @@ def check(
         RecipeError: the call itself makes no sense: no such app version, no root, another app's device folder.
     """
     who = settings.app_for(app, app_version, platform)
+    _refuse_bad_system(os_version)
     origin, trust = _trust(who, str(at), root, pin, repository)
     folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
     transport = transport_for(origin, who.id)
@@ -256,6 +262,13 @@ def _facts(app: App, device: Device, device_id: str | None, os_version: str | No
     )
 
 
+def _refuse_bad_system(os_version: str | None) -> None:
+    if os_version is not None and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", os_version) is None:
+        raise RecipeError(
+            f"The system version {os_version!r} is none.", remedy="Give dotted whole numbers, such as 17.2.", field="os_version"
+        )
+
+
 def _trust(
     app: App, at: str, root: Path | str | bytes | None, pin: Path | str | None, repository: Path | str | None
 ) -> tuple[str, Trust]:
@@ -266,8 +279,7 @@ def _trust(
     if root is not None and pin is not None:
         raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
     if pin is not None:
-        text = Path(pin).read_text(errors="replace") if Path(pin).is_file() else str(pin)
-        return origin, Trust(pin=text)
+        return origin, Trust(pin=pin_text(pin))
     trusted = defaults.root_of(app.id, root, development)
     if trusted is None:
         raise RecipeError(

@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlpublish.artifacts import App
 from mlpublish.checking.outcome import DeviceFailure
-from mlpublish.errors import DigestMismatch, RecipeError
+from mlpublish.errors import DigestMismatch, FormatError, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.formats.wire import Reader, digest_of, dump
+from mlpublish.formats.wire import Reader, dump
 from mlpublish.storage.in_folder import flush_folder, replace_file
-from mlpublish.trust.bundles import check_contents, read_manifest
+from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
 
 DEVICE_FORMAT = 1
 
@@ -110,8 +110,7 @@ class Device:
             RecipeError: the folder is another app's device, or something else.
             FormatError: it was written by a newer mlpublish.
         """
-        _prepare(folder)
-        with (folder / "lock").open("ab") as lock:
+        with _prepared(folder) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
@@ -137,12 +136,12 @@ class Device:
         """Where a bundle is gathered until it is whole."""
         return self.folder / "downloads" / f"{sha256}.part"
 
-    def install(self, installed: Installed, bundle: Path, manifest_digest: str, on_bytes: Callable[[int], None]) -> None:
+    def install(self, installed: Installed, bundle: Path, manifest_sha256: str, on_bytes: Callable[[int], None]) -> None:
         """Unpack a verified bundle beside the current release, then make it the one in use.
 
         Args:
             bundle: the zip, its digest verified.
-            manifest_digest: what the app role says of the manifest inside.
+            manifest_sha256: what the app role says of the manifest inside.
             on_bytes: called with the length of each piece that was written.
 
         Raises:
@@ -150,16 +149,17 @@ class Device:
             DigestMismatch: the manifest is not the signed one, or does not say what is inside.
         """
         place = self.path_of(installed)
-        shutil.rmtree(place, ignore_errors=True)  # from a check that died before the swap
         incoming = place.parent / f".incoming-{installed.folder}"
         shutil.rmtree(incoming, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with bundle.open("rb") as stream:
                 archive = Archive.read(stream)
-                _check_manifest(archive, manifest_digest)
-                check_contents(read_manifest(archive), archive.unpack(incoming, on_bytes))
+                manifest = read_manifest(archive)
+                _check_manifest(archive, manifest_sha256)
+                check_contents(manifest, archive.unpack(incoming, on_bytes))
             _flush_folders(incoming)
+            shutil.rmtree(place, ignore_errors=True)  # the previous release, or a check that died before the swap
             incoming.rename(place)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
@@ -191,7 +191,11 @@ class Device:
     def _usable(self, installed: Installed | None, app: App) -> Installed | None:
         if installed is None or (installed.platform, installed.app_version) != (app.platform, app.version):
             return None
-        return installed if (self.path_of(installed) / MANIFEST_PATH).is_file() else None
+        try:
+            self.manifest_of(installed)
+        except (OSError, FormatError):
+            return None  # lost on the device: it is fetched again
+        return installed
 
     def _sweep(self) -> None:
         """Drop what neither the current nor the previous release needs."""
@@ -209,17 +213,21 @@ def default_folder(app_id: str) -> Path:
     return Path(data, "mlpublish", "devices", app_id)
 
 
-def _prepare(folder: Path) -> None:
+def _prepared(folder: Path) -> BinaryIO:
+    """The folder's lock, open; the folder is made if absent, the lock first: it is what tells a device's folder."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists():
         raise RecipeError(
             f"{folder} holds something else than a device.", remedy="Name a new folder with --device.", field="device"
         )
     try:
-        (folder / "metadata").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+        (folder / "metadata").mkdir(exist_ok=True)
     except OSError as exc:
         raise RecipeError(
-            f"The device folder {folder} cannot be made: {exc.strerror}.", remedy="Name another one.", field="device"
+            f"The device folder {folder} cannot be used: {exc.strerror}.", remedy="Name another one.", field="device"
         ) from exc
+    return lock
 
 
 def _identity(file: Path, app_id: str) -> str:
@@ -238,8 +246,7 @@ def _identity(file: Path, app_id: str) -> str:
 
 
 def _check_manifest(archive: Archive, signed: str) -> None:
-    found = digest_of(read_manifest(archive).to_bytes())
-    if found != signed:
+    if manifest_digest(archive) != signed:
         raise DigestMismatch(
             "The manifest inside the bundle is not the one that was signed.",
             remedy="Sign and publish the bundle again.",

@@ -14,6 +14,7 @@ from typing import Protocol
 import requests
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
+from urllib3.exceptions import HTTPError
 
 import mlpublish
 from mlpublish.checking.outcome import DeviceFailure
@@ -67,13 +68,16 @@ class HttpTransport:
             response = self._session.get(self._base + path, headers=headers, stream=True, timeout=_TIMEOUT)
         except requests.RequestException as exc:
             raise DownloadError(f"{self._base} does not answer") from exc
-        if response.status_code == 416 and start:
+        if start and response.status_code in (206, 416) and not _goes_on(response, start):
+            response.close()
             return self.open(path)
-        if response.status_code not in (200, 206):
+        if response.status_code != 200 and not (start and response.status_code == 206):
+            response.close()
             raise DownloadHTTPError(f"{response.status_code} for {path}", response.status_code)
         if response.headers.get("Content-Type", "").startswith("text/html"):
+            response.close()
             raise DownloadError(f"A web page came instead of {path} (a captive portal?)")
-        return Body(_first_byte(response, start), _pieces(response))
+        return Body(start if response.status_code == 206 else 0, _pieces(response))
 
 
 class FolderTransport:
@@ -117,10 +121,11 @@ class MetadataFetcher(FetcherInterface):
         self._cancel = cancel
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        stop_if(self._cancel)
         return self._until_canceled(self._transport.open(url).chunks)
 
     def _until_canceled(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """In the iterator, because TUF's client takes whatever ``_fetch`` itself raises for a failed download."""
+        stop_if(self._cancel)
         for chunk in chunks:
             stop_if(self._cancel)
             yield chunk
@@ -154,7 +159,7 @@ def download(
     if have > length:
         part.unlink()
         have = 0
-    received = 0 if have == length else _receive(transport, path, part, have, length, cancel, on_bytes)
+    received = 0 if part.exists() and have == length else _receive(transport, path, part, have, length, cancel, on_bytes)
     with part.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256:
@@ -215,19 +220,17 @@ def _begin(transport: Transport, path: str, have: int) -> Body:
         raise DeviceFailure(status, f"The server answered {exc.status_code} for the bundle.") from exc
 
 
-def _first_byte(response: requests.Response, wanted: int) -> int:
-    """Where the body begins; a 206 that does not begin where it was asked to is no answer to trust."""
-    if response.status_code == 200:
-        return 0
+def _goes_on(response: requests.Response, wanted: int) -> bool:
+    """Whether an answer to a Range begins where it was asked to; if not, the file is asked for from its first byte."""
     match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if match is None or int(match[1]) != wanted:
-        raise DownloadError("the server resumed at the wrong place")
-    return wanted
+    return response.status_code == 206 and match is not None and int(match[1]) == wanted
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Each as it comes, whatever its size: what came before a cut is kept, and a slow network can be canceled."""
     with response:
         try:
-            yield from response.iter_content(_CHUNK)
-        except requests.RequestException as exc:
+            while piece := response.raw.read1(_CHUNK, decode_content=True):
+                yield piece
+        except (HTTPError, OSError) as exc:
             raise DownloadError("the connection was lost") from exc

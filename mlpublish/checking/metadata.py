@@ -39,7 +39,7 @@ class Metadata:
 
     @property
     def policy(self) -> Policy:
-        return Policy.from_dict(self.target(POLICY_PATH).custom or {})
+        return Policy.from_dict(roles.custom_of(self.target(POLICY_PATH)))
 
     @property
     def signed_by(self) -> dict[str, tuple[str, ...]]:
@@ -66,7 +66,7 @@ class Metadata:
     def releases(self, number: int) -> dict[int, ReleaseFacts]:
         """What the app role says of one release, or nothing."""
         found = self._updater.get_targetinfo(bundle_path(number))
-        return {} if found is None else {number: ReleaseFacts.from_dict(found.custom or {})}
+        return {} if found is None else {number: ReleaseFacts.from_dict(roles.custom_of(found))}
 
     def channel(self, platform: str, channel: str) -> Channel | None:
         """A channel's verified content, from the device's cache if it has not changed; None if there is none."""

@@ -20,7 +20,7 @@ from mlpublish.errors import RecipeError
 if TYPE_CHECKING:
     from mlpublish.cli.demo_play import Demo
 
-_STEPS = 25  # sentences that the play tells, for the bar
+_STEPS = 24  # sentences that the play tells, for the bar
 
 
 @click.command()

@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,6 @@ class Demo:
         Raises:
             VerificationError: something did not end as it must.
         """
-        self.tell("Starting MLflow's store and training a classifier on scikit-learn's digits")
         held = self._train(1, regularisation=0.01)
         development = Development.make(self.folder / "development")
         with serving(development.folder) as url:
@@ -79,7 +79,8 @@ class Demo:
 
     def _train(self, number: int, *, regularisation: float) -> Held:
         """Train, log, register, and move the alias."""
-        self.tell(f"Training model {number} and registering it in MLflow as {CHAMPION}")
+        store = " (a new SQLite store)" if number == 1 else ""
+        self.tell(f"Training model {number} on scikit-learn's digits, registering it in MLflow{store} as {CHAMPION}")
         return train(self.folder, regularisation)
 
     def _release(self, number: int, held: Held, development: Development, url: str) -> None:
@@ -163,7 +164,7 @@ def train(folder: Path, regularisation: float) -> Held:
     if mlflow.get_experiment_by_name("digits") is None:
         mlflow.create_experiment("digits", artifact_location=(folder / "mlflow").as_uri())
     mlflow.set_experiment("digits")
-    with mlflow.start_run():
+    with mlflow.start_run(), redirect_stderr(StringIO()):  # MLflow reports there what the story tells already
         mlflow.log_param("C", regularisation)
         mlflow.log_metric("accuracy", model.score(held, held_labels))
         mlflow.log_input(mlflow.data.from_numpy(seen, targets=seen_labels, name="digits"), context="training")

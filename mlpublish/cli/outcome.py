@@ -7,9 +7,12 @@ The envelope is ``{"schema": "mlpublish.<verb>/1", "ok": true, "result": …}`` 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -17,6 +20,7 @@ import click
 
 from mlpublish.artifacts import Shown
 from mlpublish.errors import MlpublishError
+from mlpublish.formats.problem import problem_of
 from mlpublish.reporting.text import as_text
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,27 +70,40 @@ def run(group: click.Group, arguments: Sequence[str]) -> NoReturn:
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - a door: whatever happens gets one line and a code
         if "--debug" in arguments:
             traceback.print_exc()
-        code = _fail(group, arguments, exc)
-    sys.exit(code)
+        sys.exit(_fail(group, arguments, exc))
 
 
 def _fail(group: click.Group, arguments: Sequence[str], exc: BaseException) -> int:
     error, code = _described(exc)
     if "--json" in arguments:
-        _print_envelope(_verb(group, arguments), {"ok": False, "error": error})
+        with _pipe_may_break():
+            _print_envelope(_verb(group, arguments), {"ok": False, "error": error})
     elif isinstance(exc, click.UsageError):
         exc.show()
     else:
-        click.echo(f"Error: {' '.join(part for part in (error['message'], error['remedy']) if part)}", err=True)
+        click.echo(f"Error: {_one_line(error['message'], error['remedy'])}", err=True)
     return code
+
+
+@contextmanager
+def _pipe_may_break() -> Iterator[None]:
+    """A reader of stdout that is gone does not change how the command ended (click sees to it where all went well)."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+
+
+def _one_line(*parts: str) -> str:
+    """Texts in one line; what a server said must not move a terminal's cursor or colour it."""
+    return " ".join(re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", part).strip() for part in parts if part)
 
 
 def _described(exc: BaseException) -> tuple[dict[str, Any], int]:
     """An error as the envelope has it, and the exit code."""
     match exc:
         case MlpublishError():
-            error = _error(exc.code, exc.problem, exc.remedy, field=exc.field, retryable=exc.retryable)
-            return error, exc.exit_code
+            return problem_of(exc), exc.exit_code
         case click.UsageError():
             field = getattr(getattr(exc, "param", None), "name", None)
             return _error("usage", exc.format_message(), "See --help.", field=field), 2
@@ -94,8 +111,6 @@ def _described(exc: BaseException) -> tuple[dict[str, Any], int]:
             return _error("usage", exc.format_message(), "See --help."), exc.exit_code
         case KeyboardInterrupt() | click.Abort():
             return _error("interrupted", "Interrupted.", "Run the command again; what was finished stays."), INTERRUPTED
-        case BrokenPipeError():
-            return _error("broken_pipe", "The reader of stdout is gone.", "Keep it open."), 1
         case OSError():
             where = f" ({exc.filename})" if exc.filename else ""
             return _error("os_error", f"The system refused: {exc.strerror or exc}{where}.", "Check path and permissions."), 1
@@ -104,8 +119,9 @@ def _described(exc: BaseException) -> tuple[dict[str, Any], int]:
             return _error("internal", message, "Run again with --debug and report what it prints."), 1
 
 
-def _error(code: str, message: str, remedy: str, *, field: str | None = None, retryable: bool = False) -> dict[str, Any]:
-    return {"code": code, "message": message, "field": field, "remedy": remedy, "retryable": retryable}
+def _error(code: str, message: str, remedy: str, *, field: str | None = None) -> dict[str, Any]:
+    """The shape of ``problem_of`` for what is no error of ours."""
+    return {"code": code, "message": message, "field": field, "remedy": remedy, "retryable": False}
 
 
 def _verb(group: click.Group, arguments: Sequence[str]) -> str:

@@ -257,14 +257,13 @@ def _directory(stream: BinaryIO, length: int) -> tuple[tuple[Entry, ...], int]:
     if start + size > length:
         raise _broken("its directory lies outside the file")
     stream.seek(start)
-    entries = tuple(_entries(stream.read(size), count, start))
+    entries = tuple(_entries(stream.read(size), count))
     if (entries[-1].end if entries else 0) != start:
         raise _broken("something stands between its files and its directory")
     return entries, start
 
 
-def _entries(directory: bytes, count: int, limit: int) -> Iterator[Entry]:
-    """The entries of a directory that begins at ``limit``; no file reaches beyond it."""
+def _entries(directory: bytes, count: int) -> Iterator[Entry]:
     position = offset = 0
     for _ in range(count):
         if len(directory) - position < _CENTRAL.size:
@@ -282,8 +281,6 @@ def _entries(directory: bytes, count: int, limit: int) -> Iterator[Entry]:
         if not is_relative_path(entry.name):
             raise _broken(f"the name {entry.name!r} is not taken")
         offset = entry.end  # files lie end to end from the first byte on
-        if offset > limit:
-            raise _broken(f"{entry.name} claims {length} bytes, more than there are")
         position += _CENTRAL.size + name_length + extra_length
         yield entry
 

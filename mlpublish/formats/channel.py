@@ -18,6 +18,7 @@ from mlpublish.formats.wire import Reader, dump
 
 CHANNEL_FORMAT = 1
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+APP_VERSION = r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,3}"
 
 
 def channel_path(platform: str, channel: str) -> str:
@@ -59,7 +60,7 @@ class Entry:
     @classmethod
     def from_reader(cls, reader: Reader) -> Entry:
         return cls(
-            app_version=reader.text("app_version"),
+            app_version=reader.text("app_version", APP_VERSION),
             release=reader.whole_number("release", least=1),
             rollout=reader.whole_number("rollout", most=100),
             otherwise=reader.optional("otherwise", lambda name: reader.whole_number(name, least=1)),
@@ -151,7 +152,7 @@ class ReleaseFacts:
             number=reader.whole_number("release", least=1),
             name=reader.text("name"),
             version=reader.text("version"),
-            minimum_os=reader.text("minimum_os", r"\d+(\.\d+){0,2}"),
+            minimum_os=reader.text("minimum_os", r"[0-9]+(\.[0-9]+){0,2}"),
             unpacked_length=reader.whole_number("unpacked_length"),
             manifest=reader.digest("manifest_sha256"),
         )

@@ -62,6 +62,8 @@ def _read(kind: Any, values: object, where: str) -> Any:
         return tuple(_read(arguments[0], each, f"{where}[{index}]") for index, each in enumerate(values))
     if kind is float and isinstance(values, int) and not isinstance(values, bool):
         return float(values)
+    if kind is int and isinstance(values, float) and values.is_integer():
+        return int(values)  # JSON has one kind of number: 1.0 is whole, and some engines write it so
     if not isinstance(values, kind) or (isinstance(values, bool) and kind is not bool):
         raise _wrong(where, _SCALARS[kind][1])
     return values

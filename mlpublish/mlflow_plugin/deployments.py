@@ -98,7 +98,7 @@ class MlpublishClient(BaseDeploymentClient):  # type: ignore[misc,unused-ignore]
                 version=wanted.options.get("version"),
                 progress=False,
             )
-        return {"name": wanted.name, "flavor": FLAVOR, **receipt.to_dict()}
+        return {**receipt.to_dict(), "name": wanted.name, "bundle": receipt.name, "flavor": FLAVOR}
 
     def update_deployment(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpublish.coreml.evaluate import Model
 
@@ -27,6 +28,7 @@ def predict_frame(model: Model, inputs: Any) -> pd.DataFrame:
 
     frame = inputs if isinstance(inputs, pd.DataFrame) else pd.DataFrame(inputs)
     names = [feature.name for feature in model.description.interface.inputs]
+    rows: dict[str, NDArray[np.generic]]
     if names != list(frame.columns) and len(names) == 1:
         rows = {names[0]: frame.to_numpy()}
     else:
@@ -42,4 +44,4 @@ def _columns(name: str, values: Any, classes: tuple[int | str, ...]) -> dict[str
         return {name: values}
     flat = values.reshape(len(values), -1)
     labels = classes if len(classes) == flat.shape[1] else range(flat.shape[1])
-    return {f"{name}.{label}": column for label, column in zip(labels, flat.T, strict=True)}
+    return {f"{name}.{label}": flat[:, place] for place, label in enumerate(labels)}

@@ -91,7 +91,8 @@ def set(
         to: the endpoint, ``http(s)://host[:port]`` or ``file:DIR``.
         release: the release number; the app role must name it for this app version.
         rollout: percent of devices that get it, 0 to 100.
-        otherwise: what the devices outside the rollout keep getting; by default what was offered before.
+        otherwise: what the devices outside the rollout keep getting; by default what was offered before, if that can
+            still be offered.
         signer: an operator's Signer or key URI.
         token: the bearer token for a server.
         if_current: change nothing unless this release is the one offered now (guards a stale re-run).
@@ -112,6 +113,8 @@ def set(
     def offered(head: Head, present: Entry | None) -> Entry:
         before = present.release if present is not None and present.release != release else None
         kept = present.otherwise if present is not None and present.release == release else before
+        if kept is not None and not _fits(head, wanted, kept):
+            kept = None  # withdrawn since, or below the floor: the others get nothing rather than that
         others = None if rollout == 100 else otherwise if otherwise is not None else kept
         for number in (release, *(() if others is None else (others,))):
             _check_release(head, wanted, number)
@@ -269,7 +272,7 @@ def _edit(
 ) -> ChannelState:
     """Read, change, sign, commit; again from the start if somebody else was faster."""
     name = _channel_name(channel)
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         head = where.head()
         present = channel_in(head, where.read, app.platform, name) or Channel(channel=name, platform=app.platform)
         entry = present.entry(app.version)
@@ -277,7 +280,7 @@ def _edit(
         wanted = change(head, entry)
         edited = present.without(app.version) if wanted is None else present.with_entry(wanted)
         if edited == present:
-            return _state(where, present, head.channels.signed.version)
+            return _state(where, present, head.channels.signed.version, changed=attempt > 0)
         try:
             return _state(where, edited, _commit(where, head, edited), changed=True)
         except Conflict:
@@ -339,9 +342,10 @@ def _check_release(head: Head, app: App, number: int) -> None:
 
 
 def _fits(head: Head, app: App, number: int) -> bool:
-    facts = head.releases[number]
+    facts = head.releases.get(number)
     return (
-        facts.platform == app.platform
+        facts is not None
+        and facts.platform == app.platform
         and app.version in facts.app_versions
         and number not in head.policy.withdrawn
         and number >= head.policy.floor(app.platform, app.version)

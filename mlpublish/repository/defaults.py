@@ -6,6 +6,7 @@ is no trust on first use.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,9 +63,12 @@ def token_of(given: str | None, development: Development | None, to: str | Path)
 
 
 def is_loopback(uri: str | Path) -> bool:
-    """Whether an endpoint is a server on this machine."""
+    """Whether an endpoint is a server on this machine (``127.evil.example`` is a name, not an address)."""
     host = urlsplit(str(uri)).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_token(file: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
-from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, NotFound, VerificationError
+from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, Expired, FormatError, NotFound, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, channel_path
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import digest_of
@@ -160,12 +160,16 @@ class AppRepository:
         Raises:
             Conflict, AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
         """
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             standing = self.head()
+            todo = {name: edit for name, edit in edits.items() if not self._is_current(standing, name, edit)}
+            if edits and not todo:
+                return attempt > 0
             head = self._adopt(standing)
-            todo = {name: edit for name, edit in edits.items() if not self._is_current(head, name, edit)}
-            if edits and not todo and head is standing:
-                return False
+            if head is not standing:  # made current by itself: an edit that knows nothing of it must be made again
+                if self._publish(head, {}, online) and not edits:
+                    return True
+                continue
             new = self._checked(head, todo)
             for name, edit in todo.items():
                 self._keep_blobs(head.role(name).signed, new[name].signed, find_blob)
@@ -184,17 +188,18 @@ class AppRepository:
         return head if channels is None else replace(head, channels=channels)
 
     def _next_whole(self, head: Head, name: str) -> Metadata[Targets] | None:
-        path = f"metadata/{head.role(name).signed.version + 1}.{name}.json"
+        number = head.role(name).signed.version + 1
+        path = f"metadata/{number}.{name}.json"
         if not self.store.exists(path):
             return None
         try:
             role = roles.parse(self.store.read(path), Targets, name)
-            roles.verify(head.delegator(name), name, role)
+            _fresh(name, role)
             _closed(head, {name: role})
-        except VerificationError:
-            return None  # junk, or signed by who no longer holds the role; numbers step over it
-        whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
-        return role if whole else None
+            whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
+        except (VerificationError, FormatError):
+            return None  # junk, run out, or signed by who no longer holds the role; numbers step over it
+        return role if whole and role.signed.version == number else None
 
     def _is_current(self, head: Head, name: str, edit: Edit) -> bool:
         current = head.role(name).signed.version
@@ -207,6 +212,7 @@ class AppRepository:
         if "targets" in new:
             _refuse_other_bytes(head, new["targets"].signed)
         for name, role in new.items():
+            _fresh(name, role)
             current = head.role(name).signed.version
             if edits[name].base != current or role.signed.version <= current:
                 raise Conflict(
@@ -298,6 +304,14 @@ def _role(read: Read, snapshot: Metadata[Snapshot], name: str, delegator: Root |
             field=name,
         )
     return role
+
+
+def _fresh(name: str, role: Metadata[Targets]) -> None:
+    """A role that has run out would end in FAILURE_INTEGRITY on every device."""
+    if role.signed.is_expired(roles.now()):
+        raise Expired(
+            f"The {name} role to commit expired on {role.signed.expires:%Y-%m-%d}.", remedy="Sign it again.", field=name
+        )
 
 
 def _closed(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import AlreadyPublished, RecipeError, VerificationError
+from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import ReleaseFacts, bundle_path
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.minimum_os import minimum_os
-from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.repository import Head, Read, next_version, read_head
 from mlpublish.trust import roles
-from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.bundles import manifest_digest, open_bundle
 from mlpublish.trust.releases import write_release
 from mlpublish.trust.signer import Signer
 
@@ -56,7 +56,7 @@ def sign(
     chosen = _number(head, app, opened, number)
     role = roles.with_release(
         head.targets,
-        describe(opened.manifest, app=app, number=chosen),
+        describe(opened.manifest, app=app, number=chosen, digest=_manifest_digest(opened.path)),
         length=opened.length,
         sha256=opened.sha256,
         version=next_version(read, "targets", head.targets.signed.version),
@@ -73,8 +73,8 @@ def sign(
     )
 
 
-def describe(manifest: Manifest, *, app: App, number: int) -> ReleaseFacts:
-    """What is signed about a bundle beside its bytes."""
+def describe(manifest: Manifest, *, app: App, number: int, digest: str) -> ReleaseFacts:
+    """What is signed about a bundle beside its bytes; ``digest`` is its manifest's."""
     return ReleaseFacts(
         app_id=app.id,
         platform=app.platform,
@@ -84,8 +84,13 @@ def describe(manifest: Manifest, *, app: App, number: int) -> ReleaseFacts:
         version=manifest.version,
         minimum_os=minimum_os(manifest.specification_version, app.platform),
         unpacked_length=manifest.unpacked_length,
-        manifest=digest_of(manifest.to_bytes()),
+        manifest=digest,
     )
+
+
+def _manifest_digest(bundle: Path) -> str:
+    with bundle.open("rb") as stream:
+        return manifest_digest(Archive.read(stream))
 
 
 def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
@@ -118,20 +123,23 @@ def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
 def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
     """The release number: forced, the one that these bytes have for this app version already, or the next."""
     releases = head.releases
-    known = {number: head.targets.signed.targets[bundle_path(number)].hashes["sha256"] for number in releases}
-    if wanted is not None:
-        if wanted < 1:
-            raise RecipeError(f"The release number {wanted} is none.", remedy="Give 1 or more.", field="number")
-        if known.get(wanted, bundle.sha256) != bundle.sha256:
-            raise AlreadyPublished(
-                f"Release {wanted} of {app.id} stands for other bytes already.",
-                remedy="Leave out --number to take the next one.",
-                field="number",
-            )
-        return wanted
-    same = [
-        number
-        for number, facts in releases.items()
-        if known[number] == bundle.sha256 and facts.platform == app.platform and app.version in facts.app_versions
-    ]
-    return max(same, default=max(releases, default=0) + 1)
+    if wanted is None:
+        same = [number for number in releases if _stands_for(head, app, bundle, number)]
+        return max(same, default=max(releases, default=0) + 1)
+    if wanted < 1:
+        raise RecipeError(f"The release number {wanted} is none.", remedy="Give 1 or more.", field="number")
+    if wanted in releases and not _stands_for(head, app, bundle, wanted):
+        facts = releases[wanted]
+        raise AlreadyPublished(
+            f"Release {wanted} of {app.id} stands for other bytes already, or for another app version "
+            f"(it is {facts.name} {facts.version} for {facts.platform} {', '.join(facts.app_versions)}).",
+            remedy="Leave out --number to take the next one.",
+            field="number",
+        )
+    return wanted
+
+
+def _stands_for(head: Head, app: App, bundle: Bundle, number: int) -> bool:
+    facts, target = head.releases[number], head.targets.signed.targets[bundle_path(number)]
+    fits = facts.platform == app.platform and app.version in facts.app_versions
+    return fits and target.hashes["sha256"] == bundle.sha256

@@ -9,7 +9,7 @@ from mlpublish.artifacts import Bundle
 from mlpublish.errors import BundleError, DigestMismatch, NotFound
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
-from mlpublish.formats.wire import MAX_DOCUMENT, digest_of_stream
+from mlpublish.formats.wire import MAX_DOCUMENT, digest_of, digest_of_stream
 
 
 def open_bundle(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Bundle:
@@ -49,6 +49,11 @@ def read_manifest(archive: Archive) -> Manifest:
             "The archive is refused: it holds no manifest.json.", remedy="Make it with mlpublish bundle, not with zip."
         )
     return Manifest.from_bytes(archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT))
+
+
+def manifest_digest(archive: Archive) -> str:
+    """sha256 of the manifest as it stands there: a member that this version does not know counts too."""
+    return digest_of(archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT))
 
 
 def check_contents(manifest: Manifest, found: Mapping[str, tuple[int, str]]) -> None:

@@ -8,8 +8,9 @@ the dummy key in its documentation is a certificate).
 from __future__ import annotations
 
 import base64
-import binascii
+from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import load_der_x509_certificate
 from securesystemslib.exceptions import UnverifiedSignatureError
@@ -19,6 +20,14 @@ from tuf.api.metadata import Root
 
 from mlpublish.errors import RecipeError, VerificationError
 from mlpublish.trust import keys, roles
+
+
+def pin_text(pin: Path | str) -> str:
+    """The text of a pin: a file's content, or what was given itself."""
+    try:
+        return Path(pin).read_text(errors="replace")
+    except (OSError, ValueError):  # base64 text is no name that a file can have
+        return str(pin)
 
 
 def read_pin(text: str) -> SSlibKey:
@@ -35,7 +44,7 @@ def read_pin(text: str) -> SSlibKey:
             key = load_der_public_key(der)
         except ValueError:
             key = load_der_x509_certificate(der).public_key()
-    except (ValueError, binascii.Error) as exc:
+    except (ValueError, UnsupportedAlgorithm) as exc:
         raise RecipeError(
             "The pin is neither a public key nor a certificate.",
             remedy="Give the base64 text of wlSecureModelUpdatePublicKey, or a PEM file.",

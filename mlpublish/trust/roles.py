@@ -59,7 +59,13 @@ def described(path: str, length: int, sha256: str, custom: Mapping[str, object] 
 
 
 def stored_at(target: TargetFile) -> str:
-    """Where a target's bytes lie in the app's folder, under consistent snapshots (specification §6.2)."""
+    """Where a target's bytes lie in the app's folder, under consistent snapshots (specification §6.2).
+
+    Raises:
+        FormatError: it is signed under another digest than sha256.
+    """
+    if "sha256" not in target.hashes:
+        raise FormatError(f"{target.path} is signed without a sha256.", remedy="Sign it again.", field=target.path)
     folder, slash, name = target.path.rpartition("/")
     return f"targets/{folder}{slash}{target.hashes['sha256']}.{name}"
 
@@ -184,9 +190,17 @@ def releases_of(role: Targets) -> dict[int, ReleaseFacts]:
     found: dict[int, ReleaseFacts] = {}
     for path, target in role.targets.items():
         if path.startswith("releases/") and path.endswith("/bundle.zip"):
-            facts = ReleaseFacts.from_dict(target.custom or {})
+            facts = ReleaseFacts.from_dict(custom_of(target))
+            if path != bundle_path(facts.number):
+                raise FormatError(f"{path} is signed as release {facts.number}.", remedy=_AGAIN, field=path)
             found[facts.number] = facts
     return found
+
+
+def custom_of(target: TargetFile) -> Mapping[str, object]:
+    """What is signed about a target beside its bytes; nothing, for one that carries none."""
+    custom = target.custom
+    return custom if isinstance(custom, dict) else {}
 
 
 def policy_of(role: Targets) -> Policy:
@@ -194,7 +208,7 @@ def policy_of(role: Targets) -> Policy:
     target = role.targets.get(POLICY_PATH)
     if target is None:
         raise FormatError("The app role names no policy.json.", remedy=_AGAIN, field=POLICY_PATH)
-    return Policy.from_dict(target.custom or {})
+    return Policy.from_dict(custom_of(target))
 
 
 def _next(role: Metadata[Targets], version: int, days: int) -> Metadata[Targets]:

@@ -11,7 +11,7 @@ from mlpublish.artifacts import Bundle, RoleReport, VerifyReport
 from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
-from mlpublish.trust.pin import read_pin, root_under
+from mlpublish.trust.pin import pin_text, read_pin, root_under
 from mlpublish.trust.releases import read_release
 
 
@@ -96,12 +96,9 @@ def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Seq
             remedy="Pass --root 1.root.json (the one that the app embeds) or --pin KEY; in development --repository DIR.",
             field="root",
         )
-    text = str(pin)
-    if Path(text).is_file():
-        text = Path(text).read_text(errors="replace")
     if not roots:
         raise NotFound("The release brings no roots.", remedy="Sign it again with a current mlpublish.", field="roots")
-    return root_under(read_pin(text), roots[0])
+    return root_under(read_pin(pin_text(pin)), roots[0])
 
 
 def _follow(trusted: bytes, roots: Sequence[bytes]) -> Metadata[Root]:

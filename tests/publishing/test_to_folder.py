@@ -21,7 +21,7 @@ from mlpublish.errors import (
 from mlpublish.formats.channel import bundle_path
 from mlpublish.publishing.publish import publish
 from mlpublish.repository.development import Development
-from mlpublish.repository.endpoint import endpoint_for
+from mlpublish.repository.endpoint import Commit, Edit, endpoint_for
 from mlpublish.trust import roles
 
 APP = App(id="com.acme.digits", version="2.0")
@@ -96,6 +96,18 @@ def test_a_broken_release_never_reaches_the_folder(new_release: NewRelease, deve
     with pytest.raises(DigestMismatch):
         publish(release, to=development.folder)
     assert tree(development.repository) == before
+
+
+def test_bytes_are_never_kept_under_a_digest_that_is_not_theirs(
+    new_release: NewRelease, development: Development, tmp_path: Path
+) -> None:
+    release = new_release(b"one")
+    edits = {"targets": Edit(base=1, metadata=(release.folder / "targets.json").read_bytes())}
+    (tmp_path / "other").write_bytes(b"other")
+    for other in (b"other", tmp_path / "other"):
+        with pytest.raises(DigestMismatch):
+            endpoint_for(development.folder).commit(APP.id, Commit(edits=edits, blobs={release.bundle.sha256: other}))
+    assert not (development.repository / APP.id / "targets" / "releases").exists()
 
 
 def test_what_somebody_else_signed_is_refused(new_release: NewRelease, development: Development, tmp_path: Path) -> None:

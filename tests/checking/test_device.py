@@ -1,0 +1,168 @@
+"""The sandbox on disk: whose it is, who may hold it, and what becomes of what lies in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlpublish.artifacts import App
+from mlpublish.checking.check import check
+from mlpublish.checking.device import Device, Installed, State, default_folder
+from mlpublish.errors import FormatError, NewerFormat, RecipeError
+from mlpublish.formats.status import Reason, UpdateStatus
+
+if TYPE_CHECKING:
+    from tests.checking.conftest import Lab
+
+
+def test_a_device_draws_an_id_once_and_keeps_it(tmp_path: Path) -> None:
+    with Device.opened(tmp_path / "one", "com.acme.digits") as first:
+        drawn = first.id
+    with (
+        Device.opened(tmp_path / "one", "com.acme.digits") as again,
+        Device.opened(tmp_path / "two", "com.acme.digits") as other,
+    ):
+        assert again.id == drawn != other.id
+
+
+def test_it_lives_in_the_users_data_folder_unless_told_otherwise(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    lab.release()
+    report = lab.check(device=None)
+    assert report.path is not None
+    assert default_folder(lab.app.id) == tmp_path / "data" / "mlpublish" / "devices" / lab.app.id
+    assert report.path.is_relative_to(default_folder(lab.app.id))
+
+
+def test_another_apps_device_is_refused_and_left_alone(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    before = (lab.phone / "state.json").read_bytes()
+    other = App(id="com.acme.other", version="1.0")
+    with pytest.raises(RecipeError, match=r"is a device of com\.acme\.digits"):
+        check(other, at=lab.web.url, device=lab.phone, root=lab.development.first_root(lab.app.id))
+    assert (lab.phone / "state.json").read_bytes() == before
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(lab: Lab) -> None:
+    lab.release()
+    lab.phone.mkdir(parents=True)
+    (lab.phone / "thesis.tex").write_text("mine")
+    with pytest.raises(RecipeError, match="something else than a device"):
+        lab.check()
+    assert [file.name for file in lab.phone.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_refused(lab: Lab, tmp_path: Path) -> None:
+    lab.release()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RecipeError, match="cannot be used"):
+        lab.check(device=tmp_path / "file")
+    with pytest.raises(RecipeError, match="cannot be used"):
+        lab.check(device=tmp_path / "file" / "below")
+    lab.updates_to(1)
+    (lab.phone / "lock").unlink()
+    (lab.phone / "lock").mkdir()  # what root, too, cannot open for writing
+    with pytest.raises(RecipeError, match="cannot be used"):
+        lab.check()
+
+
+@pytest.mark.parametrize("name", ["device.json", "state.json"])
+def test_a_device_of_a_newer_format_is_refused_and_left_alone(lab: Lab, name: str) -> None:
+    lab.release()
+    lab.updates_to(1)
+    file = lab.phone / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
+    before = file.read_bytes()
+    with pytest.raises(NewerFormat, match="Upgrade"):
+        lab.check()
+    assert file.read_bytes() == before
+
+
+def test_a_state_that_is_none_is_an_error_that_names_it(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    (lab.phone / "state.json").write_bytes(b"{")
+    with pytest.raises(FormatError, match=r"state\.json"):
+        lab.check()
+
+
+@pytest.mark.parametrize("loss", ["folder", "manifest", "cut manifest"])
+def test_a_release_that_was_lost_on_the_device_is_fetched_again(lab: Lab, loss: str) -> None:
+    lab.release()
+    path = lab.updates_to(1).path
+    assert path is not None
+    if loss == "folder":
+        shutil.rmtree(path)
+    elif loss == "manifest":
+        (path / "manifest.json").unlink()
+    else:
+        (path / "manifest.json").write_bytes(b"{")
+    assert lab.updates_to(1).reason is None
+    assert lab.updates_to(1).reason is Reason.ALREADY_INSTALLED
+
+
+@pytest.mark.parametrize("file", ["timestamp.json", "snapshot.json", "targets.json"])
+def test_cached_metadata_that_a_power_cut_left_half_written_heals(lab: Lab, file: str) -> None:
+    lab.release()
+    lab.updates_to(1)
+    cached = lab.phone / "metadata" / file
+    cached.write_bytes(cached.read_bytes()[:50])
+    lab.release()
+    lab.updates_to(2)
+
+
+def test_what_a_dead_check_left_behind_is_swept(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    for left in ("releases/.incoming-2-abc", "releases/7-0123456789ab"):
+        (lab.phone / left).mkdir()
+        (lab.phone / left / "half").write_bytes(b"x")
+    (lab.phone / "downloads" / "old.part").write_bytes(b"x")
+    lab.release()
+    lab.updates_to(2)
+    assert sorted(folder.name[0] for folder in (lab.phone / "releases").iterdir()) == ["1", "2"]
+    assert not any((lab.phone / "downloads").iterdir())
+
+
+def test_a_rollback_that_fails_keeps_the_previous_release_too(lab: Lab) -> None:
+    for number in (1, 2):
+        lab.release()
+        lab.updates_to(number)
+    lab.facts(1, manifest_sha256="0" * 64)
+    lab.offer(1)
+    lab.fails(UpdateStatus.FAILURE_INTEGRITY)
+    assert sorted(folder.name[0] for folder in (lab.phone / "releases").iterdir()) == ["1", "2"]
+
+
+def test_a_state_is_read_back_as_it_was_written() -> None:
+    installed = Installed(release=3, sha256="a" * 64, platform="ios", app_version="2.0")
+    for state in (State(), State(current=installed), State(current=installed, previous=installed, floors={"ios/2.0": 2})):
+        assert State.from_bytes(state.to_bytes()) == state
+
+
+def test_a_check_whose_folder_is_taken_tells_its_listener(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    heard: list[UpdateStatus] = []
+
+    class Ear:
+        def on_start(self, total: int) -> None:
+            raise AssertionError
+
+        def on_progress(self, *_: object) -> None:
+            raise AssertionError
+
+        def on_finish(self, status: UpdateStatus) -> None:
+            heard.append(status)
+
+    with Device.opened(lab.phone, lab.app.id):
+        report = lab.check(listener=Ear())
+    assert report.status is UpdateStatus.FAILURE_ALREADY_IN_PROGRESS
+    assert heard == [UpdateStatus.FAILURE_ALREADY_IN_PROGRESS]

@@ -1,0 +1,96 @@
+"""Models and samples that cannot be converted: one line with the remedy, exit code, and no file left behind."""
+
+from __future__ import annotations
+
+import os
+
+import mlflow
+import numpy as np
+import pytest
+from sklearn.naive_bayes import GaussianNB
+
+NO_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
+"""
+TORCH_MODEL = """
+flavors:
+  pytorch: {model_data: data, pytorch_version: 2.13.0, code: null}
+  python_function: {loader_module: mlflow.pytorch, data: data}
+"""
+
+
+@pytest.fixture
+def refused(cli, here, below):
+    """Converts, and wants the error: its line, while the folder stays as it was."""
+
+    def run(*arguments: object, code: int = 1, name: str = "conversion_error") -> str:
+        before = below(here)
+        in_json, told = cli("convert", *arguments, "-o", "out", "--json"), cli("convert", *arguments, "-o", "out")
+        assert (in_json.code, in_json.error["code"]) == (code, name)
+        assert told.code == code
+        assert below(here) == before
+        return told.line
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"), [((4, 63), "63"), ((64,), "64"), ((0, 64), "0"), ((4, 8, 8), "8")], ids=lambda value: str(value)
+)
+def test_samples_of_the_wrong_shape_name_the_numbers(refused, digits, shape, told):
+    np.save("bad.npy", np.zeros(shape))
+    assert told in refused("models:/digits/1", "--samples", "bad.npy")
+
+
+def test_samples_that_are_none_are_refused_before_the_model_is_opened(refused, digits):
+    with open("bad.npz", "w") as file:
+        file.write("1,2,3")
+    assert "numpy.savez" in refused("models:/digits/1", "--samples", "bad.npz", code=2, name="recipe_error")
+
+
+@pytest.mark.parametrize("uri", ["models:/nobody@champion", "models:/digits@nobody", "models:/digits/99", "runs:/0/model"])
+def test_a_model_that_is_not_in_mlflow_is_not_found(refused, digits, uri):
+    assert "MLFLOW_TRACKING_URI" in refused(uri, code=6, name="not_found")
+
+
+def test_a_model_of_a_kind_that_is_not_converted_is_named(refused, digits):
+    bayes = GaussianNB().fit(digits.rows[:20], digits.labels[:20])
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(bayes, name="bayes", input_example=digits.rows[:2], pip_requirements=[])
+    assert "GaussianNB" in refused(info.model_uri)
+
+
+def test_a_tolerance_that_cannot_hold_stops_the_model_with_the_numbers(refused, digits):
+    line = refused("models:/digits/1", "--tolerance", 0, name="parity_error")
+    assert "allowed 0.0e+00" in line
+    assert "tolerance" in line
+
+
+@pytest.mark.parametrize("option", [("--target", "iOS3"), ("--precision", "int1"), ("--tolerance", -1), ("--name", "a b")])
+def test_a_setting_that_is_none_is_a_recipe_error(refused, digits, option):
+    refused("models:/digits/1", *option, code=2, name="recipe_error")
+
+
+def test_a_missing_extra_is_named_with_its_pip_line(shell, here, digits, tmp_path):
+    """The model's framework is not installed, as in an environment without the extra."""
+    source, blocked = tmp_path / "cnn", tmp_path / "blocked"
+    source.mkdir()
+    blocked.mkdir()
+    (source / "MLmodel").write_text(TORCH_MODEL)
+    (source / "data").mkdir()
+    (source / "data" / "model.pt2").write_bytes(b"")
+    (blocked / "sitecustomize.py").write_text(NO_TORCH)
+    client = mlflow.MlflowClient()
+    client.create_registered_model("cnn")
+    client.create_model_version("cnn", source=source.as_uri())
+    ran = shell("convert", "models:/cnn/1", "-o", "out", "--json", env={**os.environ, "PYTHONPATH": str(blocked)})
+    assert (ran.code, ran.error["code"]) == (1, "missing_extra"), ran
+    assert "pip install 'mlpublish[torch]'" in ran.error["remedy"]
+    assert list(here.iterdir()) == []

@@ -1,0 +1,67 @@
+"""Beyond 2 GiB the archive is zip64, and neither writing nor reading it takes more memory than a small one does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mlpublish.formats.archive import Archive
+
+LENGTH = 2**31 + 5
+SCRIPT = """
+import sys
+from pathlib import Path
+from mlpublish.formats import archive
+folder = Path(sys.argv[1])
+archive.write(folder / "large.zip", [("a", folder / "sparse"), ("b", b"behind"), ("manifest.json", b"{}")])
+with (folder / "large.zip").open("rb") as stream:
+    read = archive.Archive.read(stream)
+    total = sum(length for length, _ in read.digests().values())
+# not ru_maxrss, which a forked child inherits from the process that runs the tests
+print(total, next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM")))
+"""
+
+
+def test_slow_a_file_over_two_gib_is_written_and_read_in_constant_memory(tmp_path: Path) -> None:
+    if shutil.disk_usage(tmp_path).free < 3 * LENGTH:
+        pytest.skip("needs 6 GiB of free disk")
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(LENGTH)
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, capture_output=True, text=True)
+    total, peak = map(int, ran.stdout.split())
+    assert total == LENGTH + 8
+    assert peak < 200 * 1024  # KiB
+    with zipfile.ZipFile(tmp_path / "large.zip") as other:
+        assert [(info.filename, info.file_size) for info in other.infolist()] == [("a", LENGTH), ("b", 6), ("manifest.json", 2)]
+        assert other.read("b") == b"behind"
+    (tmp_path / "large.zip").unlink()
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**31])
+def test_zip64_fields_begin_at_two_gib_and_not_before(tmp_path: Path, length: int) -> None:
+    """The structure alone: the content is a hole, whose CRC nobody asks for."""
+    place = tmp_path / "hole.zip"
+    small = length < 2**31
+    needed, size = (20, length) if small else (45, 0xFFFFFFFF)
+    extra = b"" if small else struct.pack("<2H2Q", 1, 16, length, length)
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", needed, 0, 0, 0, 33, 0, size, size, 1, len(extra)) + b"a" + extra
+    with place.open("wb") as stream:
+        stream.write(local)
+        stream.truncate(len(local) + length)
+        start = stream.seek(0, os.SEEK_END)
+        fixed = (b"PK\1\2", 3 << 8 | needed, needed, 0, 0, 0, 33, 0, size, size, 1, len(extra))
+        head = struct.pack("<4s6H3I5H2I", *fixed, 0, 0, 0, 0o100644 << 16, 0)
+        stream.write(head + b"a" + extra)
+        size = len(head) + 1 + len(extra)
+        stream.write(struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 3 << 8 | 45, 45, 0, 0, 1, 1, size, start))
+        stream.write(struct.pack("<4sIQI", b"PK\6\7", 0, start + size, 1))
+        stream.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, size, 0xFFFFFFFF, 0))
+    with place.open("rb") as stream:
+        assert [entry.length for entry in Archive.read(stream).entries] == [length]

@@ -1,0 +1,72 @@
+"""Nothing heavy is loaded before a verb needs it: looking at the house, or at a command's help, costs next to nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "xgboost", "lightgbm", "joblib",
+    "numpy", "tuf", "securesystemslib", "cryptography", "requests", "urllib3", "aiohttp", "sqlalchemy", "hypothesis",
+)  # fmt: skip
+SCRIPT = """
+import sys
+try:
+    {statement}
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted(name for name in {heavy!r} if name in sys.modules), file=sys.stderr)
+"""
+
+
+def loaded_by(statement: str, *arguments: str) -> set[str]:
+    script = SCRIPT.format(statement=statement, heavy=HEAVY)
+    ran = subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True, text=True)
+    return set(ran.stderr.split())
+
+
+def test_importing_the_house_loads_nothing_heavy() -> None:
+    assert loaded_by("import mlpublish") == set()
+
+
+def test_its_names_are_listed_without_loading_anything_heavy() -> None:
+    assert loaded_by("import mlpublish; dir(mlpublish); mlpublish.__version__; mlpublish.App; mlpublish.UpdateStatus") == set()
+
+
+LIGHT_ENOUGH = {"tuf", "securesystemslib", "cryptography"}  # together about a tenth of a second
+COMMANDS = [
+    "",
+    "convert",
+    "bundle",
+    "sign",
+    "verify",
+    "publish",
+    "release",
+    "check",
+    "channel",
+    "channel set",
+    "serve",
+    "repo",
+    "demo",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_loads_nothing_heavy(command: str) -> None:
+    assert loaded_by("from mlpublish.cli.main import main; main()", *command.split(), "--help") - LIGHT_ENOUGH == set()
+
+
+VERBS = {
+    "verify": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
+    "check": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
+    "sign": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
+    "publish": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
+    "bundle": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy", "tuf"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_loads_only_what_its_own_work_needs(verb: str) -> None:
+    assert loaded_by(f"import mlpublish; mlpublish.{verb}") & set(VERBS[verb]) == set()

@@ -1,0 +1,179 @@
+"""mlpublish.toml and ``MLPUBLISH_*``: what is read, in which order, and what is refused with the nearest known key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpublish import settings
+from mlpublish.artifacts import App
+from mlpublish.errors import RecipeError
+from mlpublish.repository import channels, defaults
+
+WHOLE = """
+repository = "dev"
+endpoint = "https://updates.acme.com"
+channel = "beta"
+platform = "ipados"
+token_file = "secrets/token"
+
+[keys]
+targets = "file:keys/release.pem"
+channels = "pkcs11:token=ops"
+
+[apps."com.acme.insurance"]
+version = "2.0"
+platform = "macos"
+channel = "nightly"
+root = "roots/1.root.json"
+
+[recipe]
+target = "iOS17"
+precision = "float32"
+tolerance = 0.001
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configured(text: str) -> settings.Settings:
+    Path(settings.FILE).write_text(text)
+    return settings.load()
+
+
+def test_without_a_file_there_are_defaults():
+    found = settings.load()
+    assert (found.repository, found.endpoint, found.channel, found.platform) == (None, None, "stable", "ios")
+    assert (found.only_app, dict(found.recipe), dict(found.keys)) == (None, {}, {})
+
+
+def test_every_documented_key_is_read_and_paths_are_relative_to_the_file(here):
+    found = configured(WHOLE)
+    assert found.repository == str(here / "dev")
+    assert found.endpoint == "https://updates.acme.com"
+    assert found.token_file == here / "secrets/token"
+    assert dict(found.keys) == {"targets": f"file:{here / 'keys/release.pem'}", "channels": "pkcs11:token=ops"}
+    assert found.app("com.acme.insurance").root == here / "roots/1.root.json"
+    assert dict(found.recipe) == {"target": "iOS17", "precision": "float32", "tolerance": 0.001}
+
+
+def test_the_file_may_lie_elsewhere(here, monkeypatch):
+    (here / "elsewhere").mkdir()
+    (here / "elsewhere" / "ci.toml").write_text('repository = "dev"\n')
+    monkeypatch.setenv("MLPUBLISH_CONFIG", "elsewhere/ci.toml")
+    assert settings.load().repository == str(Path("elsewhere/dev"))
+    monkeypatch.setenv("MLPUBLISH_CONFIG", "nowhere.toml")
+    with pytest.raises(RecipeError, match=r"nowhere\.toml"):
+        settings.load()
+
+
+@pytest.mark.parametrize("name", ["repository", "endpoint", "channel", "platform"])
+def test_a_variable_wins_over_the_file_and_an_empty_one_does_not(monkeypatch, name):
+    configured(WHOLE)
+    said = getattr(settings.load(), name)
+    monkeypatch.setenv(f"MLPUBLISH_{name.upper()}", "from-the-environment")
+    assert getattr(settings.load(), name) == "from-the-environment"
+    monkeypatch.setenv(f"MLPUBLISH_{name.upper()}", "")
+    assert getattr(settings.load(), name) == said
+
+
+def test_a_keyword_wins_over_everything(monkeypatch):
+    configured(WHOLE)
+    monkeypatch.setenv("MLPUBLISH_REPOSITORY", "from-the-environment")
+    monkeypatch.setenv("MLPUBLISH_CHANNEL", "from-the-environment")
+    assert defaults.repository_for("given") == "given"
+    assert channels.default_channel("com.acme.insurance", "given") == "given"
+    assert settings.app_for("com.acme.other", "9.9", "tvos") == App(id="com.acme.other", version="9.9", platform="tvos")
+
+
+def test_what_is_set_for_an_app_wins_over_what_is_set_for_all():
+    configured(WHOLE)
+    assert channels.default_channel("com.acme.insurance", None) == "nightly"
+    assert channels.default_channel("com.acme.other", None) == "beta"
+    assert settings.app_for(None, None, None) == App(id="com.acme.insurance", version="2.0", platform="macos")
+    assert settings.app_for("com.acme.other", "1", None).platform == "ipados"
+
+
+def test_of_several_apps_none_is_guessed():
+    configured(f'{WHOLE}\n[apps."com.acme.digits"]\nversion = "1"\n')
+    with pytest.raises(RecipeError) as told:
+        settings.app_for(None, None, None)
+    assert told.value.field == "app"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "nearest"),
+    [
+        ('repositry = "dev"', "repositry", "repository"),
+        ('[keys]\ntarget = "file:k"', "target", "targets"),
+        ('[apps."a.b"]\nverion = "1"', "verion", "version"),
+        ("[recipe]\ntolerence = 1", "tolerence", "tolerance"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(text, key, nearest):
+    with pytest.raises(RecipeError, match=f"unknown key '{key}'. Did you mean '{nearest}'"):
+        configured(text)
+
+
+def test_a_key_that_resembles_none_is_answered_with_all():
+    with pytest.raises(RecipeError, match="Known are: repository, endpoint"):
+        configured('xyzzy = "dev"')
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("repository = 7", "repository"),
+        ('keys = "file:k"', "keys"),
+        ('[apps]\n"a.b" = "2.0"', "a.b"),
+        ('[apps."a.b"]\nversion = 2.0', "version"),
+        ("[recipe]\ntolerance = [1]", "tolerance"),
+        ('[recipe]\ntolerance = "small"', "tolerance"),
+        ("[recipe]\ntarget = 17", "target"),
+        ("repository = ", "mlpublish.toml"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(text, field):
+    with pytest.raises(RecipeError) as told:
+        configured(text)
+    assert told.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("uri", "trusted"),
+    [
+        ("http://127.0.0.1:8470", True),
+        ("http://localhost", True),
+        ("http://[::1]:8470", True),
+        ("http://127.evil.example", False),
+        ("https://updates.acme.com", False),
+        ("file:dev", False),
+    ],
+)
+def test_the_development_token_is_for_this_machine_alone(development, uri, trusted):
+    token = defaults.token_of(None, development, uri)
+    assert (token == development.token()) is trusted
+    assert trusted or token is None
+
+
+def test_a_token_comes_from_the_call_then_the_variable_then_the_file(here, development, monkeypatch):
+    (here / "token").write_text("from-the-file\n")
+    configured('token_file = "token"')
+    assert defaults.token_of(None, development, "http://127.0.0.1:1") == "from-the-file"
+    monkeypatch.setenv("MLPUBLISH_TOKEN", "from-the-variable")
+    assert defaults.token_of(None, development, "http://127.0.0.1:1") == "from-the-variable"
+    assert defaults.token_of("given", development, "http://127.0.0.1:1") == "given"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+def test_a_token_file_without_a_token_is_refused(here, content):
+    if content is not None:
+        (here / "token").write_bytes(content)
+    with pytest.raises(RecipeError) as told:
+        defaults.read_token(here / "token")
+    assert told.value.field == "token_file"

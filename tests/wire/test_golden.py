@@ -1,0 +1,240 @@
+"""Every format, byte for byte (README.md says what a difference means, and how to write the files anew)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+
+from mlpublish.artifacts import App, Bundle, ConvertedModel
+from mlpublish.checking.device import Device, Installed, State
+from mlpublish.coreml import golden
+from mlpublish.coreml.compare import Answers
+from mlpublish.errors import AlreadyPublished
+from mlpublish.formats import archive, problem
+from mlpublish.formats.channel import Channel, Entry, ReleaseFacts
+from mlpublish.formats.evidence import Feature, Interface, MlflowLineage, ParityReport, Provenance, Tolerance
+from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry
+from mlpublish.formats.policy import Policy
+from mlpublish.formats.wire import digest_of, dump
+from mlpublish.repository import commits
+from mlpublish.repository.endpoint import Edit
+from mlpublish.trust import roles
+from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.releases import write_release
+
+FOLDER = Path(__file__).with_name("v1")
+UPDATE = "MLPUBLISH_UPDATE_GOLDENS"
+GOLDENS_ARE_WRITTEN = os.environ.get(UPDATE) == "1"  # read before the environment is made quiet
+
+MODEL, LABELS = b"not really weights\n" * 3, b"Katze\nHund\n"
+INTERFACE = Interface(
+    inputs=(Feature(name="input", kind="multiArray", shape=(1, 64)),),
+    outputs=(
+        Feature(name="classLabel", kind="int64", dtype="int64"),
+        Feature(name="classProbability", kind="dictionary", dtype="int64"),
+    ),
+)
+PROVENANCE = Provenance(
+    framework="scikit-learn",
+    framework_version="1.9.0",
+    source="Pipeline(StandardScaler, LogisticRegression)",
+    converters={"coremltools": "9.0"},
+    mlflow=MlflowLineage(
+        registered_model="digits",
+        version="3",
+        model_id="m-0123",
+        run_id="r-0123",
+        git_commit="0" * 40,
+        metrics={"accuracy": "0.97"},
+        params={"C": "1.0"},
+        datasets={"train": "abcd1234"},
+    ),
+)
+TWIN = ParityReport(
+    samples=8,
+    max_abs_diff=1e-7,
+    max_rel_diff=2e-7,
+    label_agreement=1.0,
+    tolerance=Tolerance(rel=1e-4),
+    executor="mlpublish evaluator 1",
+)
+PARITY = ParityReport(
+    samples=8,
+    max_abs_diff=0.001,
+    max_rel_diff=0.0025,
+    label_agreement=0.995,
+    tolerance=Tolerance(rel=0.02, labels=0.99),
+    executor="mlpublish evaluator 1",
+    twin=TWIN,
+)
+MANIFEST = Manifest(
+    name="digits",
+    version="3",
+    models=(
+        ModelEntry(
+            name="digits",
+            path=PurePosixPath("models/digits.mlmodel"),
+            kind="mlProgram",
+            specification_version=7,
+            precision="float16",
+            interface=INTERFACE,
+            provenance=PROVENANCE,
+            parity=PARITY,
+            golden=PurePosixPath("evidence/digits"),
+        ),
+    ),
+    files=(
+        FileEntry(path=PurePosixPath("files/labels.txt"), length=len(LABELS), sha256=digest_of(LABELS)),
+        FileEntry(path=PurePosixPath("models/digits.mlmodel"), length=len(MODEL), sha256=digest_of(MODEL)),
+    ),
+    created_by="mlpublish 1",
+)
+CHANNEL = Channel(
+    channel="stable",
+    platform="ios",
+    entries=(
+        Entry(app_version="1.9", release=16, paused=True),
+        Entry(app_version="2.0", release=17, rollout=25, otherwise=16),
+    ),
+)
+POLICY = Policy(app_id="com.acme.digits", floors={"ios/2.0": 15}, withdrawn={14: "biased on night images"})
+FACTS = ReleaseFacts(
+    app_id="com.acme.digits",
+    platform="ios",
+    app_versions=("2.0", "2.1"),
+    number=17,
+    name="digits",
+    version="3",
+    minimum_os="16.0",
+    unpacked_length=68,
+    manifest=digest_of(MANIFEST.to_bytes()),
+)
+APP = App(id="com.acme.digits", version="2.0")
+INSTALLED = Installed(release=17, sha256="17" * 32, platform="ios", app_version="2.0")
+STATE = State(
+    current=INSTALLED,
+    previous=Installed(release=16, sha256="16" * 32, platform="ios", app_version="2.0"),
+    floors={"ios/2.0": 15},
+)
+ERROR = AlreadyPublished(
+    "Release 17 stands for other bytes already.", remedy="Leave out --number to take the next one.", field="number"
+)
+EDITS = {"targets": Edit(base=5, metadata=b'{"signed": "caf\xc3\xa9"}\n')}
+
+
+def bundle(scratch: Path) -> bytes:
+    files = [("models/digits.mlmodel", MODEL), ("manifest.json", MANIFEST.to_bytes()), ("files/labels.txt", LABELS)]
+    archive.write(scratch / "bundle.zip", files)
+    return (scratch / "bundle.zip").read_bytes()
+
+
+def converted(scratch: Path) -> bytes:
+    path = scratch / "digits.mlmodel"
+    path.write_bytes(MODEL)
+    (scratch / "digits.golden").mkdir()
+    model = ConvertedModel(
+        path=path,
+        name="digits",
+        kind="mlProgram",
+        specification_version=7,
+        precision="float16",
+        interface=INTERFACE,
+        provenance=PROVENANCE,
+        parity=PARITY,
+        files=(FileEntry(path=PurePosixPath(path.name), length=len(MODEL), sha256=digest_of(MODEL)),),
+        golden=scratch / "digits.golden",
+    ).write()
+    assert ConvertedModel.read(model.record) == model
+    return model.record.read_bytes()
+
+
+def release(scratch: Path) -> bytes:
+    (scratch / "digits-3.zip").write_bytes(bundle(scratch))
+    made = Bundle(path=scratch / "digits-3.zip", manifest=MANIFEST, length=1, sha256="0" * 64)
+    role = roles.new_channels_role()
+    written = write_release(scratch / "release", bundle=made, app=APP, number=17, base=5, role=role, roots=())
+    return (written.folder / "release.json").read_bytes()
+
+
+def device(scratch: Path) -> bytes:
+    """A device draws its id; what stands around it is fixed."""
+    with Device.opened(scratch / "device", APP.id) as opened:
+        return (opened.folder / "device.json").read_bytes().replace(opened.id.encode(), b"d" * len(opened.id))
+
+
+FORMATS: dict[str, Callable[[Path], bytes]] = {
+    "manifest.json": lambda _: MANIFEST.to_bytes(),
+    "bundle.zip": bundle,
+    "channel.json": lambda _: CHANNEL.to_bytes(),
+    "policy.json": lambda _: POLICY.to_bytes(),
+    "release-facts.json": lambda _: dump(FACTS.to_dict()),
+    "release.json": release,
+    "commit.json": lambda _: commits.to_document(EDITS),
+    "converted.json": converted,
+    "device.json": device,
+    "state.json": lambda _: STATE.to_bytes(),
+    "problem.json": lambda _: problem.to_document(ERROR),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_is_written_as_ever(name: str, tmp_path: Path) -> None:
+    written = FORMATS[name](tmp_path)
+    if GOLDENS_ARE_WRITTEN:
+        (FOLDER / name).write_bytes(written)
+    assert written == (FOLDER / name).read_bytes(), f"{name} changed; see tests/wire/README.md"
+
+
+INPUTS = {"input": np.arange(12, dtype=np.float32).reshape(3, 1, 4) / 8}
+ANSWERS = Answers(
+    outputs={
+        "classLabel": np.array([0, 1, 1], dtype=np.int64),
+        "classProbability": np.array([[0.75, 0.25], [0.5, 0.5], [0.125, 0.875]], dtype=np.float32),
+    },
+    classes=(0, 1),
+    scores=("classProbability",),
+)
+
+
+def test_golden_data_is_written_as_ever_and_read_back(tmp_path: Path) -> None:
+    golden.write(tmp_path / "golden", INPUTS, ANSWERS)
+    written = {file.name: file.read_bytes() for file in (tmp_path / "golden").iterdir()}
+    if GOLDENS_ARE_WRITTEN:
+        (FOLDER / "golden").mkdir(exist_ok=True)
+        for name, content in written.items():
+            (FOLDER / "golden" / name).write_bytes(content)
+    assert written == {file.name: file.read_bytes() for file in (FOLDER / "golden").iterdir()}
+    read = golden.read(FOLDER / "golden")
+    assert read.answers.classes == ANSWERS.classes
+    assert np.array_equal(read.inputs["input"], INPUTS["input"])
+    assert all(np.array_equal(read.answers.outputs[name], values) for name, values in ANSWERS.outputs.items())
+
+
+def golden_bytes(name: str) -> bytes:
+    return (FOLDER / name).read_bytes()
+
+
+def test_every_golden_file_is_read_back_as_what_it_was_written_from() -> None:
+    assert Manifest.from_bytes(golden_bytes("manifest.json")) == MANIFEST
+    assert Channel.from_bytes(golden_bytes("channel.json")) == CHANNEL
+    assert Policy.from_dict(json.loads(golden_bytes("policy.json"))) == POLICY
+    assert ReleaseFacts.from_dict(json.loads(golden_bytes("release-facts.json"))) == FACTS
+    assert commits.from_document(golden_bytes("commit.json")) == EDITS
+    assert State.from_bytes(golden_bytes("state.json")) == STATE
+    error = problem.from_document(golden_bytes("problem.json"), status=409)
+    assert (type(error), error.problem, error.remedy, error.field) == (type(ERROR), ERROR.problem, ERROR.remedy, ERROR.field)
+
+
+def test_the_golden_bundle_opens() -> None:
+    opened = open_bundle(FOLDER / "bundle.zip")
+    assert opened.manifest == MANIFEST
+    assert opened.sha256 == digest_of(golden_bytes("bundle.zip"))
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {file.name for file in FOLDER.iterdir()} == {*FORMATS, "golden"}
