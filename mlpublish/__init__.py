@@ -13,7 +13,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlpublish.artifacts import App, Bundle, CheckReport, ConvertedModel, Receipt, Release, VerifyReport
+    from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt, Release
     from mlpublish.bundling.bundle import bundle
     from mlpublish.checking.check import check
     from mlpublish.converting.convert import convert
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlpublish.formats.status import Reason, UpdateStatus
     from mlpublish.publishing.publish import publish
     from mlpublish.recipe import release
+    from mlpublish.reports import CheckReport, VerifyReport
     from mlpublish.repository import channels as channel
     from mlpublish.signing.sign import sign
     from mlpublish.trust.verify import verify
@@ -35,7 +36,7 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 _HOMES = {
     "App": "mlpublish.artifacts",
     "Bundle": "mlpublish.artifacts",
-    "CheckReport": "mlpublish.artifacts",
+    "CheckReport": "mlpublish.reports",
     "ConvertedModel": "mlpublish.artifacts",
     "Manifest": "mlpublish.formats.manifest",
     "MlpublishError": "mlpublish.errors",
@@ -45,7 +46,7 @@ _HOMES = {
     "Release": "mlpublish.artifacts",
     "Tolerance": "mlpublish.formats.evidence",
     "UpdateStatus": "mlpublish.formats.status",
-    "VerifyReport": "mlpublish.artifacts",
+    "VerifyReport": "mlpublish.reports",
     "bundle": "mlpublish.bundling.bundle",
     "channel": "mlpublish.repository.channels",
     "check": "mlpublish.checking.check",

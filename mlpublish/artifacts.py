@@ -1,54 +1,23 @@
-"""The frozen things handed along the street: App, ConvertedModel, Bundle, Release, Receipt, CheckReport, VerifyReport."""
+"""The frozen things handed along the street: App, ConvertedModel, Bundle, Release, Receipt (reports: reports.py)."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mlpublish.errors import FormatError, RecipeError
-from mlpublish.formats.channel import APP_VERSION, Channel
+from mlpublish.formats.channel import APP_VERSION
 from mlpublish.formats.evidence import Interface, ParityReport, Provenance
 from mlpublish.formats.manifest import MODEL_NAME, FileEntry, Manifest, ModelEntry
 from mlpublish.formats.minimum_os import PLATFORMS
-from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.formats.wire import Reader, dump
+from mlpublish.shown import Shown, parity_rows
 
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
 CONVERTED_FORMAT = 1
-
-
-class Shown:
-    """Gives a result one line in a console, and a table in a notebook: no script, no style sheet, every value escaped."""
-
-    __slots__ = ()
-
-    def rows(self) -> Mapping[str, object]:
-        """What a reader wants to see of it, in order."""
-        raise NotImplementedError
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON has it (``--json``)."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}: {value}" for name, value in self.rows().items() if value is not None)
-        return f"<{type(self).__name__} {shown}>"
-
-    def _repr_html_(self) -> str:
-        title = html.escape(type(self).__name__)
-        cells = "".join(
-            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
-            f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
-            for name, value in self.rows().items()
-            if value is not None
-        )
-        return f'<table><caption style="text-align:left"><b>{title}</b></caption>{cells}</table>'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,176 +254,3 @@ class Receipt(Shown):
             "channel": self.channel,
             "parity": {model.name: None if model.parity is None else model.parity.to_dict() for model in self.models},
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ChannelState(Shown):
-    """What a channel says now.
-
-    Args:
-        version: of the signed channels role.
-        changed: whether this call changed it.
-    """
-
-    endpoint: str
-    app_id: str
-    channel: Channel
-    version: int
-    changed: bool = False
-
-    def rows(self) -> Mapping[str, object]:
-        shown: dict[str, object] = {"channel": f"{self.channel.channel} of {self.app_id} ({self.channel.platform})"}
-        for entry in self.channel.entries:
-            paused = ", paused" if entry.paused else ""
-            others = "" if entry.otherwise is None else f", the others release {entry.otherwise}"
-            share = "" if entry.rollout == 100 else f" for {entry.rollout} %{others}"
-            shown[f"app version {entry.app_version}"] = f"release {entry.release}{share}{paused}"
-        return shown | {"endpoint": self.endpoint}
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "endpoint": self.endpoint,
-            "app": self.app_id,
-            "platform": self.channel.platform,
-            "channel": self.channel.channel,
-            "entries": [entry.to_dict() for entry in self.channel.entries],
-            "version": self.version,
-            "changed": self.changed,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CheckReport(Shown):
-    """What one update check did on a device.
-
-    Args:
-        installed: the release number in use afterwards, if any.
-        offered: the release number that the channel offers this device, if it got that far.
-        reason: why nothing new arrived, where the check itself went well.
-        path: the unpacked bundle in use afterwards (or the model shipped with the app), if any.
-        models: model name -> its path under ``path``.
-        detail: what happened, in one sentence.
-        downloaded: bytes of the bundle that went over the wire in this check.
-        seconds: phase -> how long it took.
-        signed_by: role -> key ids whose signatures counted.
-    """
-
-    status: UpdateStatus
-    app: App
-    installed: int | None
-    offered: int | None
-    reason: Reason | None
-    path: Path | None
-    models: Mapping[str, Path]
-    detail: str
-    downloaded: int = 0
-    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    signed_by: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-
-    def rows(self) -> Mapping[str, object]:
-        return {
-            "status": self.status.value,
-            "installed": self.installed,
-            "offered": self.offered,
-            "reason": None if self.reason is None else self.reason.value,
-            "path": self.path,
-            "detail": self.detail,
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "status": self.status.value,
-            "app": self.app.id,
-            "app_version": self.app.version,
-            "platform": self.app.platform,
-            "installed": self.installed,
-            "offered": self.offered,
-            "reason": None if self.reason is None else self.reason.value,
-            "path": None if self.path is None else str(self.path),
-            "models": {name: str(path) for name, path in self.models.items()},
-            "detail": self.detail,
-            "downloaded": self.downloaded,
-            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
-            "signed_by": {role: list(keys) for role, keys in self.signed_by.items()},
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleReport:
-    """One verified role: who signed it, out of whom, until when."""
-
-    role: str
-    version: int
-    threshold: int
-    signed_by: tuple[str, ...]
-    expires: datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "role": self.role,
-            "version": self.version,
-            "threshold": self.threshold,
-            "signed_by": list(self.signed_by),
-            "expires": self.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class VerifyReport(Shown):
-    """What offline verification found; a broken link is an error, never a report.
-
-    Args:
-        roles: the signed roles that were checked, root first; empty for a bare bundle.
-        proven: what holds, one sentence each.
-        not_proven: what this cannot show, one sentence each.
-    """
-
-    what: Path
-    kind: str
-    bundle: Bundle
-    app: App | None
-    number: int | None
-    roles: tuple[RoleReport, ...]
-    proven: tuple[str, ...]
-    not_proven: tuple[str, ...]
-
-    def rows(self) -> Mapping[str, object]:
-        return {
-            "verified": f"{self.kind} {self.what}",
-            "release": self.number,
-            "bundle sha256": self.bundle.sha256,
-            "proven": " ".join(self.proven),
-            "not proven": " ".join(self.not_proven),
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "what": str(self.what),
-            "kind": self.kind,
-            "bundle": self.bundle.to_dict(),
-            "app": None if self.app is None else self.app.id,
-            "app_version": None if self.app is None else self.app.version,
-            "platform": None if self.app is None else self.app.platform,
-            "number": self.number,
-            "roles": [role.to_dict() for role in self.roles],
-            "models": {
-                model.name: None if model.parity is None else model.parity.to_dict() for model in self.bundle.manifest.models
-            },
-            "proven": list(self.proven),
-            "not_proven": list(self.not_proven),
-        }
-
-
-def parity_rows(parity: ParityReport | None) -> dict[str, object]:
-    """A parity report as a reader wants to see it."""
-    if parity is None:
-        return {"parity": "not measured"}
-    shown: dict[str, object] = {
-        "parity": f"{parity.samples} samples, largest difference {parity.max_abs_diff:.1e} "
-        f"(relative {parity.max_rel_diff:.1e}, allowed {parity.tolerance.rel:.0e})",
-        "label agreement": None if parity.label_agreement is None else f"{parity.label_agreement:.2%}",
-        "executor": parity.executor,
-    }
-    if parity.twin is not None:
-        shown["float32 twin"] = f"relative {parity.twin.max_rel_diff:.1e}, allowed {parity.twin.tolerance.rel:.0e}"
-    return shown

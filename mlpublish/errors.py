@@ -48,6 +48,12 @@ class UnknownScheme(MlpublishError):
     exit_code = 2
 
 
+class InternalError(MlpublishError):
+    """A server failed in a way that nobody foresaw; what happened is in its log under the id that it tells."""
+
+    retryable = True
+
+
 class MissingExtra(MlpublishError):
     """An optional library is needed and not installed."""
 

@@ -22,6 +22,23 @@ from mlpublish.converting.samples import read_samples
 from mlpublish.errors import FormatError, RecipeError
 from mlpublish.formats import payload as wire
 from mlpublish.formats.wire import is_relative_path
+from mlpublish.payloads import (
+    BundleIn,
+    BundleOut,
+    ChannelIn,
+    ChannelOut,
+    CheckIn,
+    CheckOut,
+    ConvertIn,
+    ConvertOut,
+    PublishIn,
+    PublishOut,
+    ReleaseIn,
+    SignIn,
+    SignOut,
+    VerifyIn,
+    VerifyOut,
+)
 from mlpublish.publishing.publish import publish as publish_verb
 from mlpublish.repository import channels, defaults
 from mlpublish.signing.sign import sign as sign_verb
@@ -41,158 +58,6 @@ class Work:
 
     def fetch(self, artifact: Artifact, name: str) -> Path:
         return self.store.fetch(artifact, self.folder / name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertIn:
-    model: str
-    name: str | None = None
-    samples: Artifact | None = None
-    target: str = "iOS16"
-    precision: str = "auto"
-    tolerance: float | None = None
-    trust_pickle: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertOut:
-    model: Artifact
-    name: str
-    kind: str
-    max_rel_diff: str | None
-    label_agreement: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedFile:
-    """Another file to carry, under its own name."""
-
-    name: str
-    content: Artifact
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleIn:
-    models: tuple[Artifact, ...] = ()
-    files: tuple[NamedFile, ...] = ()
-    name: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleOut:
-    bundle: Artifact
-    name: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
-    bundle: Artifact
-    app: str
-    app_version: str
-    platform: str = "ios"
-    repository: str | None = None
-    key: str | None = None
-    number: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignOut:
-    release: Artifact
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyIn:
-    release: Artifact
-    root: str | None = None
-    repository: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOut:
-    number: int
-    sha256: str
-    proven: tuple[str, ...]
-    not_proven: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishIn:
-    release: Artifact
-    to: str
-    token: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOut:
-    endpoint: str
-    number: int
-    sha256: str
-    created: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelIn:
-    app: str
-    app_version: str
-    to: str
-    release: int
-    platform: str = "ios"
-    channel: str = "stable"
-    rollout: int = 100
-    otherwise: int | None = None
-    repository: str | None = None
-    key: str | None = None
-    token: str | None = None
-    if_current: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelOut:
-    channel: str
-    release: int
-    rollout: int
-    version: int
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckIn:
-    app: str
-    app_version: str
-    at: str
-    platform: str = "ios"
-    channel: str = "stable"
-    device: str | None = None
-    root: str | None = None
-    repository: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOut:
-    status: str
-    installed: int | None
-    offered: int | None
-    reason: str | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseIn:
-    models: tuple[str, ...]
-    app: str
-    app_version: str
-    to: str
-    name: str | None = None
-    version: str | None = None
-    platform: str = "ios"
-    channel: str = "stable"
-    samples: Artifact | None = None
-    repository: str | None = None
-    key: str | None = None
-    token: str | None = None
 
 
 def run_json(name: str, payload: Mapping[str, Any], *, store: str = "file:artifacts") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlpublish import settings
-from mlpublish.artifacts import App, CheckReport
+from mlpublish.artifacts import App
 from mlpublish.checking import device as devices
 from mlpublish.checking.device import Device, Installed
 from mlpublish.checking.fetching import Transport, download, stop_if, transport_for
@@ -27,6 +27,7 @@ from mlpublish.checking.outcome import DeviceFailure, outcome_of
 from mlpublish.errors import FormatError, RecipeError
 from mlpublish.formats.channel import DeviceFacts, Offer, bundle_path, offer_for, pointed_at
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
+from mlpublish.reports import CheckReport
 from mlpublish.repository import defaults
 from mlpublish.repository.channels import default_channel
 from mlpublish.trust import roles
@@ -177,8 +178,8 @@ def _update(play: _Play, trust: Trust, channel: str) -> CheckReport:
     policy = known.policy
     if policy.app_id != play.app.id:
         raise FormatError(f"The repository is for {policy.app_id}.", remedy="Ask the app's own.", field="app")
-    left = _leave_withdrawn(play, known)
     floor = play.device.raise_floor(play.app, policy.floor(play.app.platform, play.app.version))
+    left = _leave_withdrawn(play, known, floor)
     with play.phase("channel"):
         content = known.channel(play.app.platform, channel)
     pointed = pointed_at(content, play.facts)
@@ -215,11 +216,11 @@ def _take(play: _Play, known: Metadata, number: int) -> CheckReport:
     return play.report(UpdateStatus.SUCCESS, f"Release {number} ({facts.name} {facts.version}) is installed and in use.")
 
 
-def _leave_withdrawn(play: _Play, known: Metadata) -> bool:
+def _leave_withdrawn(play: _Play, known: Metadata, floor: int) -> bool:
     current = play.device.current_for(play.app)
     if current is None or current.release not in known.policy.withdrawn:
         return False
-    play.device.leave(play.app, known.policy.withdrawn)
+    play.device.leave(play.app, known.policy.withdrawn, floor)
     kept = play.device.current_for(play.app)
     play.facts = _facts(play.app, play.device, play.facts.device_id, play.facts.os_version, play.facts.shipped)
     return kept is None or kept.release != current.release

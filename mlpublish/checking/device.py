@@ -169,10 +169,11 @@ class Device:
         bundle.unlink()
         self._sweep()
 
-    def leave(self, app: App, withdrawn: Mapping[int, str]) -> None:
+    def leave(self, app: App, withdrawn: Mapping[int, str], floor: int) -> None:
         """Stop using a withdrawn release: back to the previous one, else to the app's own model."""
         previous = self.previous_for(app)
-        kept = previous if previous is not None and previous.release not in withdrawn else None
+        fits = previous is not None and previous.release not in withdrawn and previous.release >= floor
+        kept = previous if fits else None
         self.save(replace(self.state, current=kept, previous=None))
 
     def raise_floor(self, app: App, floor: int) -> int:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlpublish
-from mlpublish.artifacts import App, CheckReport, ConvertedModel, Receipt
+from mlpublish.artifacts import App, ConvertedModel, Receipt
 from mlpublish.errors import EndpointUnreachable, VerificationError
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.formats.wire import digest_of_stream
+from mlpublish.reports import CheckReport
 from mlpublish.repository.development import Development
 from mlpublish.trust.bundles import check_contents
 

@@ -18,10 +18,10 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from mlpublish.artifacts import Shown
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.problem import problem_of
 from mlpublish.reporting.text import as_text
+from mlpublish.shown import Shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130

@@ -29,4 +29,4 @@ def command(name: str, payload: TextIO, store: str, wants_schema: bool) -> None:
     except ValueError as exc:
         raise FormatError(f"The payload is not JSON: {exc}.", remedy="Correct it.", field="payload") from exc
     answer = steps.run_json(name, given, store=store)
-    outcome.tell(f"step.{name}", answer, json.dumps(answer, indent=2))
+    outcome.tell("step", answer, json.dumps(answer, indent=2))

@@ -298,7 +298,7 @@ def _at(stream: BinaryIO, position: int, record: struct.Struct, signature: bytes
 def _check_names(names: Sequence[str]) -> None:
     """Sorted, plain, and no two that some file system takes for one (or one that is also another's folder)."""
     if len(names) > MAX_ENTRIES:
-        raise _broken(f"it has {len(names)} files, more than {MAX_ENTRIES}")
+        raise _broken(f"it has {len(names)} files, more than {MAX_ENTRIES}", "Bundle fewer files.")
     if list(names) != sorted(names, key=order):
         raise _broken("its files are not in order")
     taken: set[str] = set()
@@ -310,11 +310,11 @@ def _check_names(names: Sequence[str]) -> None:
                 field=name,
             )
         if name.casefold() in taken:
-            raise _broken(f"{name} stands twice for some file systems")
+            raise _broken(f"{name} stands twice for some file systems", _RENAME)
         taken.add(name.casefold())
     folders = {parent for name in taken for parent in _parents(name)}
     if folders & taken:
-        raise _broken(f"{min(folders & taken)} is a file and a folder")
+        raise _broken(f"{min(folders & taken)} is a file and a folder", _RENAME)
 
 
 def _parents(name: str) -> Iterator[str]:
@@ -323,5 +323,8 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _broken(how: str) -> BundleError:
-    return BundleError(f"The archive is refused: {how}.", remedy="Get the bundle again from where it was made.")
+_RENAME = "Rename one and bundle again; if the archive was given to you, get it again from where it was made."
+
+
+def _broken(how: str, remedy: str = "Get the bundle again from where it was made.") -> BundleError:
+    return BundleError(f"The archive is refused: {how}.", remedy=remedy)

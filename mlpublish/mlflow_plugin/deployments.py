@@ -1,8 +1,8 @@
 """MLflow's deployments door: ``mlflow deployments create|update|get|list|delete|predict -t mlpublish``.
 
-A deployment is what a channel offers one app version, so its name is ``<app id>/<app version>[/<channel>]``. The target is
-``mlpublish`` (the configured endpoint) or ``mlpublish://host[:port]``. Credentials come from MLPUBLISH_TOKEN or a token file,
-never from ``-C``.
+A deployment is what a channel offers one app version, so its name is
+``<app id>/<app version>[/<channel>[/<platform>]]``. The target is ``mlpublish`` (the configured endpoint) or
+``mlpublish://host[:port]``. Credentials come from MLPUBLISH_TOKEN or a token file, never from ``-C``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 
 from mlpublish import settings
-from mlpublish.artifacts import App, ChannelState
+from mlpublish.artifacts import App
 from mlpublish.checking.check import check
 from mlpublish.coreml import evaluate
 from mlpublish.errors import MlpublishError, NotFound, RecipeError
@@ -34,7 +34,9 @@ from mlpublish.formats.channel import Entry
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.mlflow_plugin.frames import predict_frame
 from mlpublish.recipe import release
+from mlpublish.reports import ChannelState
 from mlpublish.repository import channels, defaults
+from mlpublish.repository.access import access
 from mlpublish.repository.development import development_for
 from mlpublish.repository.endpoint import endpoint_for
 
@@ -74,7 +76,7 @@ class Deployment:
 
     @property
     def name(self) -> str:
-        return f"{self.app.id}/{self.app.version}/{self.channel}"
+        return name_of(self.app.id, self.app.version, self.channel, self.app.platform)
 
 
 class MlpublishClient(BaseDeploymentClient):  # type: ignore[misc,unused-ignore]
@@ -138,7 +140,7 @@ class MlpublishClient(BaseDeploymentClient):  # type: ignore[misc,unused-ignore]
             to = self._to({})
             development = defaults.development_among(to, defaults.repository_for(None))
             apps = endpoint_for(to, token=defaults.token_of(None, development, to)).apps()
-            states = [state for app in apps for state in channels.all_of(channels.access(app, to))]
+            states = [state for app in apps for state in channels.all_of(access(app, to))]
         return [_row(state, entry) for state in states for entry in state.channel.entries]
 
     def get_deployment(self, name: str, endpoint: Any = None) -> dict[str, Any]:
@@ -172,9 +174,11 @@ class MlpublishClient(BaseDeploymentClient):  # type: ignore[misc,unused-ignore]
 
     def _deployment(self, name: str, config: dict[str, Any] | None) -> Deployment:
         options = _checked(config or {})
-        app_id, version, channel, *_ = [*name.split("/"), "", "", ""]
+        app_id, version, channel, platform = _parts(name)
         app = settings.app_for(
-            options.get("app") or app_id, options.get("app_version") or version or None, options.get("platform")
+            options.get("app") or app_id,
+            options.get("app_version") or version or None,
+            options.get("platform") or platform or None,
         )
         chosen = channels.default_channel(app.id, options.get("channel") or channel or None)
         return Deployment(app=app, channel=chosen, to=self._to(options), options=options)
@@ -239,6 +243,23 @@ def _url(host: str) -> str:
     return f"{scheme}://{host.rstrip('/')}"
 
 
+def name_of(app_id: str, version: str, channel: str, platform: str) -> str:
+    """A deployment's name; the platform stands in it only if it is not the usual one."""
+    return "/".join((app_id, version, channel) + (() if platform == "ios" else (platform,)))
+
+
+def _parts(name: str) -> tuple[str, str, str, str]:
+    """App id, app version, channel and platform; empty where the name does not say."""
+    app_id, version, channel, platform, *more = [*name.split("/"), "", "", ""]
+    if any(more):
+        raise RecipeError(
+            f"The deployment name {name!r} has too many parts.",
+            remedy="Name it <app id>/<app version>[/<channel>[/<platform>]].",
+            field="name",
+        )
+    return app_id, version, channel, platform
+
+
 def _row(state: ChannelState, entry: Entry) -> dict[str, Any]:
-    name = f"{state.app_id}/{entry.app_version}/{state.channel.channel}"
+    name = name_of(state.app_id, entry.app_version, state.channel.channel, state.channel.platform)
     return {"name": name, "flavor": FLAVOR, "endpoint": state.endpoint, "platform": state.channel.platform} | entry.to_dict()

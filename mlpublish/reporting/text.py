@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpublish.artifacts import Shown
+from mlpublish.shown import Shown
 
 
 def as_text(result: Shown) -> str:

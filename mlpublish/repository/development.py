@@ -131,13 +131,14 @@ def development_for(where: str | Path | None) -> Development:
     """The development folder that must be there.
 
     Raises:
-        NotFound: there is none; the remedy makes one.
+        RecipeError: none is named.
+        NotFound: what is named is none; the remedy makes one.
     """
     found = Development.find(where)
     if found is None:
-        named = f"{where} is no development repository." if where is not None else "No repository is configured."
-        raise NotFound(
-            named,
+        kind = RecipeError if where is None else NotFound
+        raise kind(
+            "No repository is configured." if where is None else f"{where} is no development repository.",
             remedy="Make one with: mlpublish repo init --dev DIR, then pass --repository DIR or set MLPUBLISH_REPOSITORY=DIR.",
             field="repository",
         )

@@ -23,6 +23,7 @@ from mlpublish.errors import (
     Conflict,
     DigestMismatch,
     EndpointRefused,
+    InternalError,
     MlpublishError,
     NotFound,
     StorageError,
@@ -37,12 +38,6 @@ LOG = logging.getLogger("mlpublish.server")
 # Errors and answers of the API may change with the next request; only delivery says otherwise.
 _HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class InternalError(MlpublishError):
-    """The server failed; what happened is in its log under the id."""
-
-    retryable = True
 
 
 def json_answer(status: int, document: Mapping[str, Any]) -> web.Response:

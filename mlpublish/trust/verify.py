@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
 
-from mlpublish.artifacts import Bundle, RoleReport, VerifyReport
+from mlpublish.artifacts import Bundle
 from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
+from mlpublish.reports import RoleReport, VerifyReport
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.pin import pin_text, read_pin, root_under

@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from mlpublish.artifacts import App, Bundle, CheckReport
+from mlpublish.artifacts import App, Bundle
 from mlpublish.checking.check import check
 from mlpublish.formats.channel import Channel, Entry, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.formats.wire import digest_of
 from mlpublish.publishing.publish import publish
+from mlpublish.reports import CheckReport
 from mlpublish.repository import channels
 from mlpublish.repository.development import Development
 from mlpublish.repository.repository import Head

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlpublish.artifacts import App, CheckReport
+from mlpublish.artifacts import App
 from mlpublish.checking.check import check
 from mlpublish.errors import NotFound, RecipeError
 from mlpublish.formats import archive
@@ -17,6 +17,7 @@ from mlpublish.formats.channel import bucket
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.formats.wire import digest_of
 from mlpublish.publishing.publish import publish
+from mlpublish.reports import CheckReport
 from mlpublish.repository import channels
 from mlpublish.signing.sign import sign
 from mlpublish.trust.verify import verify

@@ -18,6 +18,7 @@ TABLE = {
     errors.MlpublishError: (1, "mlpublish_error", False),
     errors.RecipeError: (2, "recipe_error", False),
     errors.UnknownScheme: (2, "unknown_scheme", False),
+    errors.InternalError: (1, "internal_error", True),
     errors.MissingExtra: (1, "missing_extra", False),
     errors.NotFound: (6, "not_found", False),
     errors.FormatError: (1, "format_error", False),

@@ -154,7 +154,7 @@ def test_a_step_takes_and_gives_json(cli, street):
     payload = Path("payload.json")
     payload.write_text(json.dumps({"app": "com.acme.digits", "app_version": "2.0", "to": street.to, "release": 1}))
     answer = cli("step", "channel", "--payload", payload, "--json")
-    assert answer.envelope["schema"] == "mlpublish.step.channel/1"
+    assert answer.envelope["schema"] == "mlpublish.step/1"
     assert answer.result == {"channel": "stable", "release": 1, "rollout": 100, "version": 2, "changed": False}
     assert json.loads(cli("step", "channel", "--payload", payload).out) == answer.result
     assert "app_version" in json.loads(cli("step", "channel", "--schema").out)["input"]["properties"]

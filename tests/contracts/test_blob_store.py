@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -112,23 +113,24 @@ def test_of_many_who_create_one_does(store: BlobStore) -> None:
     assert len(set(store.read("a"))) == 1
 
 
-def _count_up(folder: Path, times: int) -> None:
-    store = FolderStore(folder)
-    for _ in range(times):
-        while True:
-            content, tag = store.read_tagged("counter")
-            if store.replace_if("counter", str(int(content) + 1).encode(), tag=tag):
-                break
+COUNT_UP = """
+import sys
+from pathlib import Path
+from mlpublish.storage.in_folder import FolderStore
+
+store = FolderStore(Path(sys.argv[1]))
+for _ in range(25):
+    while True:
+        content, tag = store.read_tagged("counter")
+        if store.replace_if("counter", str(int(content) + 1).encode(), tag=tag):
+            break
+"""
 
 
 def test_no_process_loses_what_another_swapped_in(tmp_path: Path) -> None:
     FolderStore(tmp_path).create("counter", b"0")
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_count_up, args=(tmp_path, 25)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [subprocess.Popen([sys.executable, "-c", COUNT_UP, str(tmp_path)]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
     assert FolderStore(tmp_path).read("counter") == b"75"
 
 

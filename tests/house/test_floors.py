@@ -19,9 +19,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("plugins",),
     ("formats",),
+    ("shown",),
     ("artifacts",),
+    ("reports",),
     ("settings",),
     ("storage",),
+    ("payloads",),
     ("trust", "coreml"),
     ("repository",),
     ("reporting",),
@@ -33,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
-STREET = FLOORS[9]
+STREET = next(parts for parts in FLOORS if "converting" in parts)
 DOORS = ("steps", "server", "mlflow_plugin", "cli", "__main__")
 ADAPTER = re.compile(r"(from|with|to|in)_[a-z0-9]+")
 # A door that starts the server, or reads what it keeps, says itself what it keeps it in.

@@ -1,0 +1,58 @@
+"""How an app's repository is reached to be steered: the endpoint, the trusted root, the operator's key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpublish.artifacts import check_app_id
+from mlpublish.errors import VerificationError
+from mlpublish.repository import defaults
+from mlpublish.repository.endpoint import Endpoint, endpoint_for
+from mlpublish.repository.repository import Head, read_head
+from mlpublish.trust import roles
+from mlpublish.trust.signer import Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who steers, and where: an endpoint, the app's trusted root, and for edits the operator's key."""
+
+    app_id: str
+    endpoint: Endpoint
+    root: bytes | None
+    signer: Callable[[], Signer]
+
+    def read(self, path: str) -> bytes:
+        return self.endpoint.read(self.app_id, path)
+
+    def head(self) -> Head:
+        """The verified head; a server's is never taken on first use."""
+        if self.root is None and not self.endpoint.uri.startswith("file:"):
+            raise VerificationError(
+                f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
+                remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
+                field="root",
+            )
+        return read_head(self.read, trusted_root=self.root)
+
+
+def access(
+    app_id: str,
+    to: str | Path,
+    *,
+    repository: str | Path | None = None,
+    signer: Signer | str | None = None,
+    token: str | None = None,
+    root: Path | str | bytes | None = None,
+) -> Access:
+    """Find everything that an edit needs; the key is opened only when something is signed."""
+    check_app_id(app_id)
+    development = defaults.development_among(to, defaults.repository_for(repository))
+    return Access(
+        app_id=app_id,
+        endpoint=endpoint_for(to, token=defaults.token_of(token, development, to)),
+        root=defaults.root_of(app_id, root, development),
+        signer=lambda: defaults.signer_of(roles.CHANNELS, signer, development),
+    )
