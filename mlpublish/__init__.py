@@ -8,9 +8,9 @@ Each verb is a function here; ``release`` is the whole street in one call. Nothi
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
+
+from mlpublish.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt, Release
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from mlpublish.repository import channels as channel
     from mlpublish.signing.sign import sign
     from mlpublish.trust.verify import verify
-
-try:
-    __version__ = _version("mlpublish")
-except PackageNotFoundError:  # a checkout on the path, not installed
-    __version__ = "0+unknown"
 
 _HOMES = {
     "App": "mlpublish.artifacts",

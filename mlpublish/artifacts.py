@@ -38,13 +38,13 @@ class App:
         check_app_id(self.id)
         if re.fullmatch(APP_VERSION, self.version) is None:
             raise RecipeError(
-                f"The app version {self.version!r} is none.",
+                f"{self.version!r} is not an app version.",
                 remedy="Give one to four dotted whole numbers, such as 2.0 (the app's CFBundleShortVersionString).",
                 field="app_version",
             )
         if self.platform not in PLATFORMS:
             raise RecipeError(
-                f"The platform {self.platform!r} is none.", remedy=f"Use one of: {', '.join(PLATFORMS)}.", field="platform"
+                f"{self.platform!r} is not a platform.", remedy=f"Use one of: {', '.join(PLATFORMS)}.", field="platform"
             )
 
 
@@ -56,7 +56,7 @@ def check_app_id(app_id: str) -> str:
     """
     if _APP_ID.fullmatch(app_id) is None or len(app_id) > 155:
         raise RecipeError(
-            f"The app id {app_id!r} is none.", remedy="Give the app's bundle id, such as com.acme.insurance.", field="app"
+            f"{app_id!r} is not an app id.", remedy="Give the app's bundle id, such as com.acme.insurance.", field="app"
         )
     return app_id
 
@@ -69,6 +69,7 @@ class ConvertedModel(Shown):
         path: the ``.mlmodel`` file or ``.mlpackage`` folder itself.
         golden: the folder of golden inputs and outputs, if samples were kept.
         files: every file of ``path``, relative to it (a single file's path is its own name).
+        evidence: every file of ``golden``, relative to it.
     """
 
     path: Path
@@ -81,6 +82,7 @@ class ConvertedModel(Shown):
     parity: ParityReport | None
     files: tuple[FileEntry, ...]
     golden: Path | None = None
+    evidence: tuple[FileEntry, ...] = ()
 
     @property
     def record(self) -> Path:
@@ -108,6 +110,7 @@ class ConvertedModel(Shown):
             "parity": None if self.parity is None else self.parity.to_dict(),
             "files": [entry.to_dict() for entry in self.files],
             "golden": None if self.golden is None else self.golden.name,
+            "evidence": [entry.to_dict() for entry in self.evidence],
         }
 
     def write(self) -> ConvertedModel:
@@ -136,6 +139,7 @@ class ConvertedModel(Shown):
             parity=reader.optional("parity", lambda name: ParityReport.from_reader(reader.inner(name))),
             files=tuple(FileEntry.from_reader(each) for each in reader.each("files")),
             golden=reader.optional("golden", lambda name: folder / reader.relative_path(name)),
+            evidence=tuple(FileEntry.from_reader(each) for each in reader.each("evidence")),
         )
         if not model.path.exists():
             raise FormatError(f"{model.path} is gone.", remedy="Convert the model again.", field="path")

@@ -148,7 +148,6 @@ class AlreadyPublished(PublishError):
 
 
 class Conflict(PublishError):
-    """Somebody else changed the same thing in the meantime."""
+    """Somebody else changed the same thing in the meantime; the edit must be made again from the new state."""
 
     exit_code = 5
-    retryable = True

@@ -83,7 +83,8 @@ def release(
         progress: False for silence, or a function that is told each step.
 
     Returns:
-        A Receipt. Releasing the same models again changes nothing and says so (``created`` is False).
+        A Receipt. Releasing again what the channel offers changes nothing and says so (``created`` is False); rollout and
+        pause stay as an operator left them. After a rollback it offers the release again.
 
     Raises:
         RecipeError, NotFound: something is missing; found before anything is converted.
@@ -106,12 +107,10 @@ def release(
         made = bundle(*converted, name=name, version=version, files=files, out=folder)
         receipt = _published(made, recipe, folder, tell)
         tell(f"Pointing channel {recipe.channel} at release {receipt.number}")
-        channels.set(
-            recipe.app.id,
+        channels.offer(
+            recipe.app,
+            receipt.number,
             to=recipe.to,
-            app_version=recipe.app.version,
-            release=receipt.number,
-            platform=recipe.app.platform,
             channel=recipe.channel,
             repository=recipe.repository,
             token=recipe.token,

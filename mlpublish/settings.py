@@ -9,7 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -68,21 +68,16 @@ def load(folder: Path | None = None) -> Settings:
     Raises:
         RecipeError: the file is no TOML, a key is unknown, or a value is of the wrong kind.
     """
-    named = os.environ.get("MLPUBLISH_CONFIG")
-    file = Path(named) if named else (folder or Path.cwd()) / FILE
-    if named and not file.is_file():
+    config = os.environ.get("MLPUBLISH_CONFIG")
+    file = Path(config) if config else (folder or Path.cwd()) / FILE
+    if config and not file.is_file():
         raise RecipeError(f"MLPUBLISH_CONFIG names {file}, which is no file.", remedy="Correct it or unset it.", field=FILE)
     settings = _read(file) if file.is_file() else Settings()
-    return Settings(
-        repository=os.environ.get("MLPUBLISH_REPOSITORY") or settings.repository,
-        endpoint=os.environ.get("MLPUBLISH_ENDPOINT") or settings.endpoint,
-        channel=os.environ.get("MLPUBLISH_CHANNEL") or settings.channel,
-        platform=os.environ.get("MLPUBLISH_PLATFORM") or settings.platform,
-        token_file=settings.token_file,
-        keys=settings.keys,
-        apps=settings.apps,
-        recipe=settings.recipe,
-    )
+    named = {key: os.environ.get(f"MLPUBLISH_{key.upper()}") for key in ("repository", "endpoint", "channel", "platform")}
+    given: dict[str, Any] = {key: value for key, value in named.items() if value}
+    of_apps = {key: value for key, value in given.items() if key in ("channel", "platform")}
+    apps = {app_id: replace(app, **of_apps) for app_id, app in settings.apps.items()}  # the environment beats these too
+    return replace(settings, apps=MappingProxyType(apps), **given)
 
 
 def app_for(app: App | str | None, version: str | None, platform: str | None) -> App:

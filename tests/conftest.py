@@ -81,7 +81,9 @@ def new_model(tmp_path: Path) -> Callable[..., ConvertedModel]:
                 executor="mlpublish evaluator 0.1.0",
             ),
         } | changes
-        return ConvertedModel(**({"files": files_of(fields["path"])} | fields)).write()
+        golden = fields.get("golden")
+        kept = () if golden is None else tuple(FileEntry.of(PurePosixPath(file.name), file) for file in golden.iterdir())
+        return ConvertedModel(**({"files": files_of(fields["path"]), "evidence": kept} | fields)).write()
 
     return made
 

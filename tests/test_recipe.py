@@ -45,6 +45,19 @@ def test_the_same_again_changes_nothing_and_other_bytes_are_the_next_release(dev
     assert phone().installed == 2
 
 
+def test_a_re_run_leaves_what_an_operator_did(development, app, new_model, phone):
+    """A pipeline that runs twice must not end a pause or widen a rollout."""
+    where = {"to": development.folder, "app_version": app.version}
+    release(new_model(), app=app, to=development.folder)
+    release(new_model(content=b"next"), app=app, to=development.folder)
+    channels.rollout(app.id, 0, **where)
+    channels.pause(app.id, **where)
+    again = release(new_model(content=b"next"), app=app, to=development.folder)
+    (entry,) = channels.show(app.id, at=development.folder).channel.entries
+    assert (again.created, entry.release, entry.rollout, entry.paused) == (False, 2, 0, True)
+    assert phone().reason is Reason.PAUSED
+
+
 def test_releasing_an_older_model_again_offers_it_again(development, app, new_model, phone):
     for content in (b"old", b"new", b"old"):
         receipt = release(new_model(content=content), app=app, to=development.folder)

@@ -39,10 +39,16 @@ def bundle(
 
     Raises:
         BundleError: a part cannot be bundled, or another file stands at ``out``.
-        RecipeError: a name or version is missing or none.
+        RecipeError: a name or version is missing, or not one.
     """
-    converted = [model for given in models for model in _opened(given)]
-    extra = [Path(file) for file in files]
+    with tempfile.TemporaryDirectory(prefix="mlpublish-bundle-") as aside:
+        converted = [model for given in models for model in _opened(given, Path(aside))]
+        return _bundled(converted, [Path(file) for file in files], name, version, out)
+
+
+def _bundled(
+    converted: list[ConvertedModel], extra: list[Path], name: str | None, version: str | None, out: Path | str | None
+) -> Bundle:
     if not converted and not extra:
         raise RecipeError("There is nothing to bundle.", remedy="Name a converted model or a file.", field="models")
     contents = contents_of(converted, extra)
@@ -58,7 +64,7 @@ def bundle(
     return Bundle(path=place, manifest=manifest, length=length, sha256=sha256)
 
 
-def _opened(given: ConvertedModel | Path | str) -> Iterator[ConvertedModel]:
+def _opened(given: ConvertedModel | Path | str, aside: Path) -> Iterator[ConvertedModel]:
     """The converted models that an argument stands for."""
     if isinstance(given, ConvertedModel):
         yield given
@@ -66,7 +72,7 @@ def _opened(given: ConvertedModel | Path | str) -> Iterator[ConvertedModel]:
     path = Path(given)
     if path.suffix in (".mlmodel", ".mlpackage") and path.exists():
         record = path.parent / f"{path.stem}.converted.json"
-        yield ConvertedModel.read(record) if record.is_file() else _bare(path)
+        yield ConvertedModel.read(record) if record.is_file() else _bare(path, aside)
         return
     records = sorted(path.glob("*.converted.json")) if path.is_dir() else []
     if not records:
@@ -78,11 +84,17 @@ def _opened(given: ConvertedModel | Path | str) -> Iterator[ConvertedModel]:
     yield from (ConvertedModel.read(record) for record in records)
 
 
-def _bare(path: Path) -> ConvertedModel:
-    """A Core ML file that somebody else wrote: described, but without evidence."""
+def _bare(foreign: Path, aside: Path) -> ConvertedModel:
+    """A Core ML file that somebody else wrote: normalised (a copy of it) and described, but without evidence."""
     from mlpublish.coreml import package
 
-    described = package.describe(path)
+    described = package.describe(foreign)
+    path = Path(tempfile.mkdtemp(dir=aside)) / foreign.name
+    if foreign.is_dir():
+        shutil.copytree(foreign, path)
+    else:
+        shutil.copyfile(foreign, path)
+    package.normalise(path)
     return ConvertedModel(
         path=path,
         name=_checked("name", path.stem, MODEL_NAME) or path.stem,
@@ -107,7 +119,7 @@ def _name(name: str | None, models: list[ConvertedModel]) -> str:
 def _checked(field: str, value: str | None, pattern: str) -> str | None:
     if value is not None and re.fullmatch(pattern, value) is None:
         raise RecipeError(
-            f"The {field} {value!r} is not taken.",
+            f"{value!r} is not a {field}.",
             remedy="Use up to 64 letters, digits, _ and - (a version may have dots and + too), a letter or digit first.",
             field=field,
         )

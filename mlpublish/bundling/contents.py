@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import mlpublish
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.errors import BundleError
 from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry
-from mlpublish.formats.wire import digest_of_stream
+from mlpublish.version import __version__
 
 Content = tuple[PurePosixPath, Path]
 
@@ -25,13 +24,13 @@ class Contents:
 
     def manifest(self, name: str, version: str | None) -> Manifest:
         """The manifest; without a version it gets the content's own digest, cut to 12 digits."""
-        entries = tuple(sorted((_entry(path, file) for path, file in self.files), key=lambda entry: str(entry.path)))
+        entries = tuple(sorted((FileEntry.of(path, file) for path, file in self.files), key=lambda entry: str(entry.path)))
         return Manifest(
             name=name,
             version=version or self._own_version(entries),
             models=self.models,
             files=entries,
-            created_by=f"mlpublish {mlpublish.__version__}",
+            created_by=f"mlpublish {__version__}",
         )
 
     def _own_version(self, entries: Sequence[FileEntry]) -> str:
@@ -91,9 +90,11 @@ def _model_files(model: ConvertedModel) -> Iterator[Content]:
 def _refuse_changed(model: ConvertedModel) -> None:
     """The evidence is of the file that was measured; another one must not travel under it."""
     files = _below(model.path, PurePosixPath()) if model.path.is_dir() else [(PurePosixPath(model.path.name), model.path)]
-    if {_entry(path, file) for path, file in files} != set(model.files):
+    golden = [] if model.golden is None else _below(model.golden, PurePosixPath())
+    found = [{FileEntry.of(path, file) for path, file in each} for each in (files, golden)]
+    if found != [set(model.files), set(model.evidence)]:
         raise BundleError(
-            f"The model {model.name} changed after it was converted: its evidence is not of this file.",
+            f"The model {model.name} changed after it was converted: its evidence is not of these files.",
             remedy="Convert it again, or bundle the model file from a folder without its record (then without evidence).",
             field="models",
         )
@@ -105,11 +106,6 @@ def _below(folder: Path, place: PurePosixPath) -> Iterator[Content]:
             raise BundleError(f"{file} is neither a file nor a folder.", remedy="Put the file itself there.", field=str(file))
         if file.is_file():
             yield (place / file.relative_to(folder).as_posix(), file)
-
-
-def _entry(path: PurePosixPath, file: Path) -> FileEntry:
-    with file.open("rb") as stream:
-        return FileEntry(path=path, length=file.stat().st_size, sha256=digest_of_stream(stream))
 
 
 def _refuse_twice(names: Sequence[str], what: str) -> None:

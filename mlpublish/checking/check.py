@@ -29,7 +29,7 @@ from mlpublish.formats.channel import DeviceFacts, Offer, bundle_path, offer_for
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.reports import CheckReport
 from mlpublish.repository import defaults
-from mlpublish.repository.channels import default_channel
+from mlpublish.repository.channels import channel_name, default_channel
 from mlpublish.trust import roles
 from mlpublish.trust.pin import pin_text
 
@@ -140,6 +140,7 @@ def check(
     """
     who = settings.app_for(app, app_version, platform)
     _refuse_bad_system(os_version)
+    asked = channel_name(default_channel(who.id, channel))
     origin, trust = _trust(who, str(at), root, pin, repository)
     folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
     transport = transport_for(origin, who.id)
@@ -154,7 +155,7 @@ def check(
                 listener=listener,
                 cancel=cancel or threading.Event(),
             )
-            return _played(play, trust, default_channel(who.id, channel))
+            return _played(play, trust, asked)
     except DeviceFailure as exc:  # the folder is another check's; nothing was read or changed
         return _unopened(who, exc, listener)
 
@@ -266,7 +267,7 @@ def _facts(app: App, device: Device, device_id: str | None, os_version: str | No
 def _refuse_bad_system(os_version: str | None) -> None:
     if os_version is not None and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", os_version) is None:
         raise RecipeError(
-            f"The system version {os_version!r} is none.", remedy="Give dotted whole numbers, such as 17.2.", field="os_version"
+            f"{os_version!r} is not a system version.", remedy="Give dotted whole numbers, such as 17.2.", field="os_version"
         )
 
 

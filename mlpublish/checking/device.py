@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from mlpublish.artifacts import App
 from mlpublish.checking.outcome import DeviceFailure
-from mlpublish.errors import DigestMismatch, FormatError, RecipeError
+from mlpublish.errors import DigestMismatch, FormatError, NewerFormat, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.status import UpdateStatus
@@ -108,16 +108,14 @@ class Device:
         Raises:
             DeviceFailure: ALREADY_IN_PROGRESS if another check holds it.
             RecipeError: the folder is another app's device, or something else.
-            FormatError: it was written by a newer mlpublish.
+            NewerFormat: it was written by a newer mlpublish.
         """
         with _prepared(folder) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, f"Another check is at work in {folder}.") from exc
-            state = folder / "state.json"
-            device_id = _identity(folder / "device.json", app_id)
-            yield cls(folder, device_id, State.from_bytes(state.read_bytes()) if state.exists() else State())
+            yield cls(folder, _identity(folder / "device.json", app_id), _state(folder / "state.json"))
 
     def path_of(self, installed: Installed) -> Path:
         return self.folder / "releases" / installed.folder
@@ -231,19 +229,34 @@ def _prepared(folder: Path) -> BinaryIO:
     return lock
 
 
+def _state(file: Path) -> State:
+    """What is in use; a file that the disk spoiled counts for nothing, and the next offer is installed anew."""
+    try:
+        return State.from_bytes(file.read_bytes())
+    except NewerFormat:
+        raise
+    except (FileNotFoundError, FormatError):
+        return State()
+
+
 def _identity(file: Path, app_id: str) -> str:
-    """The device's id, drawn once; it decides about rollouts and tells nothing about anybody."""
-    if not file.exists():
-        replace_file(file, dump({"format": DEVICE_FORMAT, "app": app_id, "device_id": secrets.token_hex(16)}))
-    reader = Reader.parse(file.read_bytes(), what=file.name)
-    reader.version("format", known=DEVICE_FORMAT)
-    if reader.text("app") != app_id:
+    """The device's id, drawn once (and again if the disk spoiled it); it decides about rollouts and tells nothing else."""
+    try:
+        reader = Reader.parse(file.read_bytes(), what=file.name)
+        reader.version("format", known=DEVICE_FORMAT)
+        owner, device_id = reader.text("app"), reader.text("device_id")
+    except NewerFormat:
+        raise
+    except (FileNotFoundError, FormatError):
+        owner, device_id = app_id, secrets.token_hex(16)
+        replace_file(file, dump({"format": DEVICE_FORMAT, "app": owner, "device_id": device_id}))
+    if owner != app_id:
         raise RecipeError(
-            f"{file.parent} is a device of {reader.text('app')}, not of {app_id}.",
+            f"{file.parent} is a device of {owner}, not of {app_id}.",
             remedy="Name another folder with --device.",
             field="device",
         )
-    return reader.text("device_id")
+    return device_id
 
 
 def _check_manifest(archive: Archive, signed: str) -> None:

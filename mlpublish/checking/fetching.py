@@ -16,8 +16,8 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
 from urllib3.exceptions import HTTPError
 
-import mlpublish
 from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.connections import new_session, proxies_for, reason_of
 from mlpublish.errors import RecipeError
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.formats.wire import is_relative_path
@@ -56,18 +56,17 @@ class HttpTransport:
 
     def __init__(self, at: str, app_id: str) -> None:
         self._base = f"{at.rstrip('/')}/apps/{app_id}/"
-        self._session = requests.Session()
-        # "identity": a Range counts bytes of what is sent, and digests count bytes of the file
-        agent = f"mlpublish/{mlpublish.__version__}"
-        self._session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
-        self._session.max_redirects = 5
+        self._session = new_session(redirects=5)
+        self._proxies = proxies_for(at)
 
     def open(self, path: str, *, start: int = 0) -> Body:
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            response = self._session.get(self._base + path, headers=headers, stream=True, timeout=_TIMEOUT)
+            response = self._session.get(
+                self._base + path, headers=headers, stream=True, timeout=_TIMEOUT, proxies=self._proxies
+            )
         except requests.RequestException as exc:
-            raise DownloadError(f"{self._base} does not answer") from exc
+            raise DownloadError(f"{self._base} gives no answer: {reason_of(exc, _TIMEOUT)}") from exc
         if start and response.status_code in (206, 416) and not _goes_on(response, start):
             response.close()
             return self.open(path)

@@ -47,7 +47,7 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
         case DownloadHTTPError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server answered {exc.status_code}: {exc}."
         case DownloadError():
-            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server cannot be reached: {exc.__cause__ or exc}."
+            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server cannot be reached: {exc}."
         case ExpiredMetadataError():
             return UpdateStatus.FAILURE_INTEGRITY, f"The signed metadata has expired: {exc}."
         case RepositoryError():

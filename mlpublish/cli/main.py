@@ -8,8 +8,8 @@ from importlib import import_module
 
 import click
 
-import mlpublish
 from mlpublish.cli import outcome
+from mlpublish.version import __version__
 
 # name -> (module, what `mlpublish --help` says of it), in the order of the street
 _VERBS = {
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mlpublish.__version__, prog_name="mlpublish")
+@click.version_option(__version__, prog_name="mlpublish")
 def group() -> None:
     """Takes a trained model to a phone, proven: convert, bundle, sign, publish, check."""
 

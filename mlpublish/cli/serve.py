@@ -13,7 +13,7 @@ from mlpublish.cli import outcome
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8470, show_default=True, help="The port; 0 picks a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8470, show_default=True, help="The port; 0 picks a free one.")
 @click.option("--verbose", is_flag=True, help="Log every request to stderr.")
 @outcome.options
 def command(folder: Path, host: str, port: int, verbose: bool) -> None:

@@ -22,7 +22,8 @@ def command(name: str, payload: TextIO, store: str, wants_schema: bool) -> None:
     from mlpublish.errors import FormatError
 
     if wants_schema:
-        click.echo(json.dumps(steps.schema(name), indent=2))
+        schemas = steps.schema(name)
+        outcome.tell("step", schemas, json.dumps(schemas, indent=2))
         return
     try:
         given = json.load(payload)

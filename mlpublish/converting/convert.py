@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -22,7 +22,7 @@ from mlpublish.coreml.compare import Answers
 from mlpublish.coreml.package import SUFFIXES, describe, files_of, normalise
 from mlpublish.errors import ConversionError, RecipeError, StorageError
 from mlpublish.formats.evidence import MlflowLineage, ParityReport, Tolerance
-from mlpublish.formats.manifest import MODEL_NAME
+from mlpublish.formats.manifest import MODEL_NAME, FileEntry
 from mlpublish.plugins import scheme_of
 from mlpublish.reporting.progress import Progress, shown
 
@@ -108,6 +108,7 @@ class _Work:
         self.tell(f"Running the saved file on {len(next(iter(inputs.values())))} samples")
         report = gate(measure(path, samples=inputs, expected=expected, tolerance=self.tolerance, twin=twin))
         kept = folder / f"{self.name}.golden"
+        held = golden.write(kept, inputs, expected) is not None
         described = describe(path)
         return ConvertedModel(
             path=path,
@@ -119,7 +120,8 @@ class _Work:
             provenance=replace(self.source.provenance, mlflow=lineage),
             parity=report,
             files=files_of(path),
-            golden=None if golden.write(kept, inputs, expected) is None else kept,
+            golden=kept if held else None,
+            evidence=tuple(FileEntry.of(PurePosixPath(each.name), each) for each in sorted(kept.iterdir())) if held else (),
         ).write()
 
     def _written(self, folder: Path, precision: Precision) -> Path:
@@ -138,10 +140,10 @@ class _Work:
 def _check_settings(name: str | None, target: str, precision: str) -> None:
     for field, value, known in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
         if value not in known:
-            raise RecipeError(f"The {field} {value!r} is none.", remedy=f"Use one of: {', '.join(known)}.", field=field)
+            raise RecipeError(f"{value!r} is not a {field}.", remedy=f"Use one of: {', '.join(known)}.", field=field)
     if name is not None and re.fullmatch(MODEL_NAME, name) is None:
         raise RecipeError(
-            f"The name {name!r} is none.",
+            f"{name!r} is not a model's name.",
             remedy="Use letters, digits, '-' and '_', at most 64, beginning with a letter or digit.",
             field="name",
         )

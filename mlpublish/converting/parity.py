@@ -32,7 +32,7 @@ def tolerance_for(precision: str, asked: Tolerance | float | None) -> Tolerance:
     wanted = asked if isinstance(asked, Tolerance) else Tolerance(rel=float(asked), labels=default.labels)
     if not (0 <= wanted.rel < float("inf") and 0 <= wanted.labels <= 1):
         raise RecipeError(
-            f"The tolerance rel={wanted.rel}, labels={wanted.labels} is none.",
+            f"rel={wanted.rel}, labels={wanted.labels} is not a tolerance.",
             remedy="Give rel from 0 upwards and labels from 0 to 1, such as Tolerance(rel=1e-3, labels=0.99).",
             field="tolerance",
         )
@@ -98,6 +98,8 @@ def _numbers(report: ParityReport) -> str:
 
 
 def _way_out(report: ParityReport) -> str:
+    if report.max_rel_diff <= report.tolerance.rel:  # only the labels stand apart
+        return "If the outputs are not scores of classes, pass a Tolerance with labels=0; else convert in float32."
     if report.twin is not None:
         return "Convert with precision='float32', or pass a wider tolerance."
     return "Check that the samples are in the model's range, or pass a wider tolerance if the difference is meant."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 from mlpublish.errors import RecipeError
 
@@ -30,8 +31,10 @@ def read_samples(file: Path) -> ndarray | dict[str, ndarray]:
             arrays = {name: loaded[name] for name in loaded.files}
     except TypeError:  # an .npy gives an array, which is no context manager
         return np.asarray(np.load(file, allow_pickle=False))
-    except (ValueError, OSError, EOFError) as exc:
+    except (ValueError, OSError, EOFError, BadZipFile) as exc:
         raise RecipeError(
-            f"{file} holds no samples: {exc}.", remedy="Write them with numpy.savez(F, input=rows).", field="samples"
+            f"{file} holds no arrays that can be read without unpickling.",
+            remedy="Write numbers or fixed-width texts with numpy.savez(F, input=rows).",
+            field="samples",
         ) from exc
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays

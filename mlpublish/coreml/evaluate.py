@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,9 @@ from mlpublish.coreml.schema import Message
 from mlpublish.coreml.weights import Weights
 from mlpublish.errors import ConversionError, NotFound
 from mlpublish.formats.evidence import Feature
+from mlpublish.version import __version__
 
-EXECUTOR = f"mlpublish evaluator {version('mlpublish')}"
+EXECUTOR = f"mlpublish evaluator {__version__}"
 """How a parity report names this."""
 
 

@@ -19,7 +19,7 @@ from mlpublish.coreml.schema import Message, parse_model, schema
 from mlpublish.errors import FormatError, NotFound
 from mlpublish.formats.evidence import Feature, Interface
 from mlpublish.formats.manifest import FileEntry
-from mlpublish.formats.wire import Reader, digest_of_stream
+from mlpublish.formats.wire import Reader
 
 SUFFIXES = (".mlmodel", ".mlpackage")
 _MANIFEST = "Manifest.json"
@@ -100,7 +100,7 @@ def files_of(path: Path) -> tuple[FileEntry, ...]:
     base = path.parent if path.is_file() else path
     files = [path] if path.is_file() else list(_walk(path))
     named = {PurePosixPath(file.relative_to(base).as_posix()): file for file in files}
-    return tuple(_file_entry(name, named[name]) for name in sorted(named))
+    return tuple(FileEntry.of(name, named[name]) for name in sorted(named))
 
 
 def normalise(path: Path) -> None:
@@ -217,11 +217,6 @@ def _walk(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         yield from (Path(here) / name for name in sorted(files + links))
-
-
-def _file_entry(name: PurePosixPath, file: Path) -> FileEntry:
-    with file.open("rb") as stream:
-        return FileEntry(path=name, length=file.stat().st_size, sha256=digest_of_stream(stream))
 
 
 def _replace(file: Path, data: bytes) -> None:

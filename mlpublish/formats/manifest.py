@@ -7,11 +7,11 @@ Which reader takes which version: docs/formats.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlpublish.formats.evidence import Interface, ParityReport, Provenance
-from mlpublish.formats.wire import Reader, dump
+from mlpublish.formats.wire import Reader, digest_of_stream, dump
 
 MANIFEST_PATH = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -26,6 +26,12 @@ class FileEntry:
     path: PurePosixPath
     length: int
     sha256: str
+
+    @classmethod
+    def of(cls, path: PurePosixPath, file: Path) -> FileEntry:
+        """Describe a file of the disk that stands, or will stand, at ``path``."""
+        with file.open("rb") as stream:
+            return cls(path=path, length=file.stat().st_size, sha256=digest_of_stream(stream))
 
     def to_dict(self) -> dict[str, Any]:
         return {"path": str(self.path), "length": self.length, "sha256": self.sha256}

@@ -26,6 +26,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 
 from mlpublish import settings
+from mlpublish.addresses import is_loopback
 from mlpublish.artifacts import App
 from mlpublish.checking.check import check
 from mlpublish.coreml import evaluate
@@ -239,7 +240,7 @@ def _checked(config: dict[str, Any]) -> dict[str, str]:
 
 def _url(host: str) -> str:
     """Plain HTTP on this machine, HTTPS everywhere else."""
-    scheme = "http" if defaults.is_loopback(f"http://{host}") else "https"
+    scheme = "http" if is_loopback(f"http://{host}") else "https"
     return f"{scheme}://{host.rstrip('/')}"
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from tuf.api.metadata import TargetFile
 
 from mlpublish.errors import DigestMismatch, EndpointRefused, NotFound
+from mlpublish.repository.apps import Apps
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Commit, Endpoint
-from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore
 
 
@@ -34,7 +34,7 @@ class FolderEndpoint:
         return FolderStore(self.folder / app_id).read(path)
 
     def apps(self) -> tuple[str, ...]:
-        return tuple(each for each in FolderStore(self.folder).list("") if (self.folder / each / "metadata").is_dir())
+        return Apps(self.folder).ids()
 
     def commit(self, app_id: str, commit: Commit) -> bool:
         if self.development is None:
@@ -43,19 +43,13 @@ class FolderEndpoint:
                 remedy="Publish to the development folder that holds its snapshot and timestamp keys, or to a server.",
                 field="to",
             )
-        store = FolderStore(self.folder / app_id)
-        if not store.exists("metadata/timestamp.json"):
-            raise NotFound(
-                f"The app {app_id} has no repository in {self.folder}.",
-                remedy="Sign a bundle for the app with --repository naming this folder; that makes it.",
-                field="app",
-            )
+        repository = Apps(self.folder).repository(app_id)
 
         def find_blob(target: TargetFile) -> bytes | Path | None:
             content = commit.blobs.get(target.hashes["sha256"])
             return None if content is None else _verified(content, target)
 
-        return AppRepository(store, app_id).commit(commit.edits, self.development.online(), find_blob)
+        return repository.commit(commit.edits, self.development.online(), find_blob)
 
 
 def open_folder(uri: str, *, token: str | None = None) -> Endpoint:  # noqa: ARG001 - a folder asks for no token

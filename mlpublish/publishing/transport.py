@@ -9,7 +9,6 @@ for the moment (no connection, 429, 5xx) is tried again a few times, after growi
 
 from __future__ import annotations
 
-import ipaddress
 import random
 import re
 import time
@@ -21,9 +20,9 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
 import requests
-from requests.auth import AuthBase
 
-from mlpublish import __version__
+from mlpublish.addresses import is_loopback
+from mlpublish.connections import Bearer, new_session, proxies_for, reason_of
 from mlpublish.errors import EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import MAX_DOCUMENT
@@ -74,9 +73,7 @@ class Transport:
             raise RecipeError("The token has characters that no token has.", remedy="Copy it again, whole.", field="token")
         self._token = token
         self._pause = pause
-        self._session = requests.Session()
-        self._session.max_redirects = _REDIRECTS
-        self._session.headers.update({"User-Agent": f"mlpublish/{__version__}", "Accept-Encoding": "identity"})
+        self._session = new_session(redirects=_REDIRECTS)
 
     def ask(self, method: str, address: str, *, body: bytes | Path | None = None, token: bool = True) -> Answer:
         """Send a request, again where that may help.
@@ -102,7 +99,7 @@ class Transport:
             except requests.RequestException as exc:
                 if last or not _may_pass(exc):
                     raise EndpointUnreachable(
-                        f"{self.base} cannot be reached: {_short(exc)}.", remedy=_LATER, field="to"
+                        f"{self.base} cannot be reached: {reason_of(exc, _TIMEOUT)}.", remedy=_LATER, field="to"
                     ) from exc
                 wait = 0.0
             else:
@@ -120,12 +117,11 @@ class Transport:
                 method,
                 self.base + address,
                 data=data,
-                auth=_Bearer(self._token if token else None),
+                auth=Bearer(self._token if token else None),
                 headers={} if body is None else {"Content-Type": _content_type(method)},
                 timeout=_TIMEOUT,
                 allow_redirects=not token,
-                # a proxy that the environment names cannot reach this machine's loopback
-                proxies={"no_proxy": str(self._parts.hostname)} if _is_loopback(self._parts) else None,
+                proxies=proxies_for(self.base),
                 stream=True,
             ) as response,
         ):
@@ -143,24 +139,12 @@ class Transport:
         raise EndpointUnreachable(f"{self.base} cannot do this now: {problem}", remedy=remedy, field="to")
 
     def _must_be_private(self) -> None:
-        if self._token is not None and self._parts.scheme == "http" and not _is_loopback(self._parts):
+        if self._token is not None and self._parts.scheme == "http" and not is_loopback(self.base):
             raise RecipeError(
                 f"The token would cross the network in the clear to {self.base}.",
                 remedy="Give the server's https: address; plain http: takes a token on this machine only.",
                 field="to",
             )
-
-
-class _Bearer(AuthBase):
-    """Sets the token, or nothing; being there at all keeps requests from sending what stands in ~/.netrc."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _checked(url: str) -> SplitResult:
@@ -175,13 +159,6 @@ def _checked(url: str) -> SplitResult:
     if not names_host or parts.scheme not in ("http", "https") or any(each <= " " or each == "\x7f" for each in url):
         raise RecipeError(f"{url!r} names no server.", remedy=_ADDRESS, field="to")
     return parts
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    try:
-        return parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager
@@ -221,17 +198,3 @@ def _may_pass(exc: requests.RequestException) -> bool:
     """Whether the same request may go well in a moment."""
     passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     return isinstance(exc, passing) and not isinstance(exc, requests.exceptions.SSLError)
-
-
-def _short(exc: requests.RequestException) -> str:
-    """What went wrong, without requests' nesting of one error in another."""
-    match exc:
-        case requests.exceptions.SSLError():
-            return "TLS failed (a certificate that is not trusted, or no TLS there)"
-        case requests.ConnectTimeout():
-            return f"no connection within {_TIMEOUT[0]:.0f} s"
-        case requests.Timeout():
-            return f"no answer within {_TIMEOUT[1]:.0f} s"
-        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
-            return "there is no connection, or it broke off"
-    return type(exc).__name__

@@ -47,7 +47,7 @@ def set(
     Args:
         app: the app's bundle id.
         to: the endpoint, ``http(s)://host[:port]`` or ``file:DIR``.
-        release: the release number; the app role must name it for this app version.
+        release: the release number; the app role must name it for this app version. A pause ends with it.
         rollout: percent of devices that get it, 0 to 100.
         otherwise: what the devices outside the rollout keep getting; by default what was offered before, if that can
             still be offered.
@@ -65,21 +65,32 @@ def set(
         SigningError, PublishError: the key or the endpoint refuses.
     """
     wanted = App(id=app, version=app_version, platform=platform)
-    if not 0 <= rollout <= 100:
-        raise RecipeError(f"A rollout of {rollout} % is none.", remedy="Give 0 to 100.", field="rollout")
-
-    def offered(head: Head, present: Entry | None) -> Entry:
-        before = present.release if present is not None and present.release != release else None
-        kept = present.otherwise if present is not None and present.release == release else before
-        if kept is not None and not _fits(head, wanted, kept):
-            kept = None  # withdrawn since, or below the floor: the others get nothing rather than that
-        others = None if rollout == 100 else otherwise if otherwise is not None else kept
-        for number in (release, *(() if others is None else (others,))):
-            _check_release(head, wanted, number)
-        return Entry(app_version=app_version, release=release, rollout=rollout, otherwise=others)
-
+    _check_percent(rollout)
     where = access(app, to, repository=repository, signer=signer, token=token)
-    return _edit(where, wanted, channel, offered, if_current)
+    change = lambda head, present: _offering(head, wanted, present, release, rollout, otherwise)  # noqa: E731
+    return _edit(where, wanted, channel, change, if_current)
+
+
+def offer(
+    app: App,
+    release: int,
+    *,
+    to: str | Path,
+    channel: str = "stable",
+    repository: str | Path | None = None,
+    token: str | None = None,
+) -> ChannelState:
+    """Offer a release to everybody, unless it is offered already: then rollout and pause stay as an operator left them.
+
+    This is what makes a re-run of a pipeline harmless; see ``set`` for the rest.
+    """
+
+    def unless_offered(head: Head, present: Entry | None) -> Entry:
+        offered = present is not None and present.release == release
+        return present if present is not None and offered else _offering(head, app, present, release, 100, None)
+
+    where = access(app.id, to, repository=repository, token=token)
+    return _edit(where, app, channel, unless_offered, None)
 
 
 def rollout(
@@ -96,8 +107,7 @@ def rollout(
     if_current: int | None = None,
 ) -> ChannelState:
     """Change the percentage of the release that is offered now; see ``set``."""
-    if not 0 <= percent <= 100:
-        raise RecipeError(f"A rollout of {percent} % is none.", remedy="Give 0 to 100.", field="rollout")
+    _check_percent(percent)
     where = access(app, to, repository=repository, signer=signer, token=token)
     wanted = App(id=app, version=app_version, platform=platform)
     return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), rollout=percent), if_current)
@@ -205,7 +215,7 @@ def show(
     """
     where = access(app, at, repository=repository, token=token, root=root)
     head = where.head()
-    found = channel_in(head, where.read, platform, _channel_name(channel))
+    found = channel_in(head, where.read, platform, channel_name(channel))
     if found is None:
         raise NotFound(
             f"{app} has no channel {channel!r} on {platform}.", remedy="Set it with: mlpublish channel set.", field="channel"
@@ -229,7 +239,7 @@ def _edit(
     if_current: int | None,
 ) -> ChannelState:
     """Read, change, sign, commit; again from the start if somebody else was faster."""
-    name = _channel_name(channel)
+    name = channel_name(channel)
     for attempt in range(_TRIES):
         head = where.head()
         present = channel_in(head, where.read, app.platform, name) or Channel(channel=name, platform=app.platform)
@@ -272,6 +282,23 @@ def _check_current(entry: Entry | None, if_current: int | None) -> None:
         )
 
 
+def _offering(head: Head, app: App, present: Entry | None, release: int, rollout: int, otherwise: int | None) -> Entry:
+    """The entry that offers a release; outside a partial rollout stays what was offered before, if it still can be."""
+    before = present.release if present is not None and present.release != release else None
+    kept = present.otherwise if present is not None and present.release == release else before
+    if kept is not None and not (kept in head.releases and _fits(head, app, kept)):
+        kept = None  # withdrawn since, or below the floor: the others get nothing rather than that
+    others = None if rollout == 100 else otherwise if otherwise is not None else kept
+    for number in (release, *(() if others is None else (others,))):
+        _check_release(head, app, number)
+    return Entry(app_version=app.version, release=release, rollout=rollout, otherwise=others)
+
+
+def _check_percent(percent: int) -> None:
+    if not 0 <= percent <= 100:
+        raise RecipeError(f"{percent} % is not a rollout.", remedy="Give 0 to 100.", field="rollout")
+
+
 def _present(entry: Entry | None, app: App) -> Entry:
     if entry is None:
         raise NotFound(
@@ -310,10 +337,15 @@ def _fits(head: Head, app: App, number: int) -> bool:
     )
 
 
-def _channel_name(channel: str) -> str:
+def channel_name(channel: str) -> str:
+    """Give back a channel's name that is one.
+
+    Raises:
+        RecipeError: it is not.
+    """
     if re.fullmatch(NAME, channel) is None:
         raise RecipeError(
-            f"The channel name {channel!r} is none.",
+            f"{channel!r} is not the name of a channel.",
             remedy="Use up to 64 lower-case letters, digits, dots, _ and -, a letter or digit first.",
             field="channel",
         )

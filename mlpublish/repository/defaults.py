@@ -6,12 +6,11 @@ is no trust on first use.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlpublish import settings
+from mlpublish.addresses import is_loopback
 from mlpublish.errors import NotFound, RecipeError, SigningError
 from mlpublish.repository.development import Development
 from mlpublish.trust.signer import Signer, signer_for
@@ -59,16 +58,7 @@ def token_of(given: str | None, development: Development | None, to: str | Path)
     file = settings.load().token_file
     if file is not None:
         return read_token(file)
-    return development.token() if development is not None and is_loopback(to) else None
-
-
-def is_loopback(uri: str | Path) -> bool:
-    """Whether an endpoint is a server on this machine (``127.evil.example`` is a name, not an address)."""
-    host = urlsplit(str(uri)).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return development.token() if development is not None and is_loopback(str(to)) else None
 
 
 def read_token(file: Path) -> str:

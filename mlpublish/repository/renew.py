@@ -1,7 +1,7 @@
 """Renewal: snapshot and timestamp are signed again long before they run out, so that a quiet app never looks frozen.
 
 The rule: an app is due when less than half of a full life is left to its timestamp or its snapshot. A server asks about
-hourly; for a folder, cron or CI asks (``mlpublish repo renew``). Renewing twice at once is safe: the compare-and-swap of
+hourly. Renewing twice at once is safe: the compare-and-swap of
 the commit lets both through, one after the other.
 """
 

@@ -24,6 +24,7 @@ from mlpublish.trust.signer import Signer
 
 Read = Callable[[str], bytes]
 _TRIES = 50
+TIMESTAMP = "metadata/timestamp.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class Head:
 
     Args:
         root: the newest root, followed from version 1.
-        roots: every root's bytes, from version 1 on.
-        tag: what ``timestamp.json`` must still be for a compare-and-swap.
+        roots: every root's bytes, from the trusted one on.
+        tag: what the store must still say of ``timestamp.json`` for a compare-and-swap; None where nobody commits.
     """
 
     root: Metadata[Root]
@@ -42,7 +43,7 @@ class Head:
     snapshot: Metadata[Snapshot]
     targets: Metadata[Targets]
     channels: Metadata[Targets]
-    tag: str
+    tag: str | None = None
 
     def role(self, name: str) -> Metadata[Targets]:
         """The app role or the channels role."""
@@ -75,8 +76,7 @@ def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
     """
     chain = _roots(read, trusted_root or read("metadata/1.root.json"))
     root = roles.parse(chain[-1], Root, "root")
-    stamp = read("metadata/timestamp.json")
-    timestamp = roles.parse(stamp, Timestamp, "timestamp")
+    timestamp = roles.parse(read(TIMESTAMP), Timestamp, "timestamp")
     roles.verify(root.signed, "timestamp", timestamp)
     number = timestamp.signed.snapshot_meta.version
     snapshot = roles.parse(read(f"metadata/{number}.snapshot.json"), Snapshot, "snapshot")
@@ -90,7 +90,6 @@ def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
         snapshot=snapshot,
         targets=targets,
         channels=channels,
-        tag=digest_of(stamp),
     )
 
 
@@ -143,8 +142,10 @@ class AppRepository:
         self.app_id = app_id
 
     def head(self) -> Head:
-        """What is current; see ``read_head``."""
-        return read_head(self.store.read)
+        """What is current, with the tag that the store gave its timestamp; see ``read_head``."""
+        stamp, tag = self.store.read_tagged(TIMESTAMP)
+        head = read_head(lambda path: stamp if path == TIMESTAMP else self.store.read(path))
+        return replace(head, tag=tag)
 
     def commit(self, edits: Mapping[str, Edit], online: Online, find_blob: Callable[[TargetFile], bytes | Path | None]) -> bool:
         """Make signed roles current.

@@ -23,14 +23,13 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mlpublish import __version__
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.wire import MAX_DOCUMENT
+from mlpublish.repository.apps import Apps
 from mlpublish.repository.renew import renew
 from mlpublish.repository.repository import Online
 from mlpublish.server.answers import LOG, answer_errors, json_answer, log_requests
 from mlpublish.server.api import Api
-from mlpublish.server.apps import Apps
 from mlpublish.server.audit import Audit
 from mlpublish.server.auth import Gate, tokens_in
 from mlpublish.server.delivery import Delivery
@@ -38,6 +37,7 @@ from mlpublish.server.settings import ServerSettings
 from mlpublish.server.staging import Staging
 from mlpublish.server.uploads import Uploads
 from mlpublish.storage.in_sql import SqlIndex
+from mlpublish.version import __version__
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8470
 _IDLE = 75.0  # seconds that a connection without a request is kept
@@ -123,13 +123,13 @@ async def _serve(settings: ServerSettings, host: str, port: int, announce: Calla
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
-    except OSError as exc:
-        if exc.errno == errno.EADDRINUSE:
+    except (OSError, OverflowError) as exc:
+        if isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE:
             raise MlpublishError(
                 f"Port {port} of {host} is in use.", remedy="Choose another with --port, or --port 0 for any.", field="port"
             ) from exc
         raise MlpublishError(
-            f"Port {port} of {host} cannot be listened on: {exc.strerror or exc}.",
+            f"Port {port} of {host} cannot be listened on: {getattr(exc, 'strerror', None) or exc}.",
             remedy="Choose an address of this machine (--host) and a port from 1024 on (--port).",
             field="host",
         ) from exc

@@ -1,9 +1,11 @@
-"""Bearer tokens and what each role may do: the predecessor's four roles, with steering kept apart from releasing.
+"""Bearer tokens and what each role may do: the predecessor's four roles, each with the rights of those below it.
 
 admin      everything
-deployer   upload, commit the app role (releases)
+deployer   commit the app role (releases)
 operator   upload, commit the channels role (what a channel offers)
 monitor    read
+
+A token only opens the door: what is committed must also carry the signature of whoever holds the role.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _MAY = {
     "read": frozenset(ROLES),
     "upload": frozenset({"admin", "deployer", "operator"}),
     "commit targets": frozenset({"admin", "deployer"}),
-    "commit channels": frozenset({"admin", "operator"}),
+    "commit channels": frozenset({"admin", "deployer", "operator"}),
 }
 _LEAST = 16  # characters; shorter ones can be guessed
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,512})", re.IGNORECASE)  # RFC 6750 §2.1

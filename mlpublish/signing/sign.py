@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlpublish.artifacts import App, Bundle, Release
-from mlpublish.errors import AlreadyPublished, RecipeError, VerificationError
+from mlpublish.errors import AlreadyPublished, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import ReleaseFacts, bundle_path
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.repository import defaults
-from mlpublish.repository.endpoint import endpoint_for
-from mlpublish.repository.repository import Head, Read, next_version, read_head
+from mlpublish.repository.access import access
+from mlpublish.repository.repository import Head, Read, next_version
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import manifest_digest, open_bundle
 from mlpublish.trust.releases import write_release
@@ -105,19 +105,8 @@ def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
     if development is not None:
         app = development.app(app_id)
         return app.head(), app.store.read
-    endpoint = endpoint_for(repository)
-    root = defaults.root_of(app_id, None, None)
-    if root is None and not endpoint.uri.startswith("file:"):
-        raise VerificationError(
-            f"No root of {app_id} is trusted here, and there is no trust on first use.",
-            remedy=f'Set root under [apps."{app_id}"] in mlpublish.toml to the app\'s 1.root.json.',
-            field="root",
-        )
-
-    def read(path: str) -> bytes:
-        return endpoint.read(app_id, path)
-
-    return read_head(read, trusted_root=root), read
+    where = access(app_id, repository)
+    return where.head(), where.read
 
 
 def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
@@ -127,7 +116,7 @@ def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
         same = [number for number in releases if _stands_for(head, app, bundle, number)]
         return max(same, default=max(releases, default=0) + 1)
     if wanted < 1:
-        raise RecipeError(f"The release number {wanted} is none.", remedy="Give 1 or more.", field="number")
+        raise RecipeError(f"{wanted} is not a release number.", remedy="Give 1 or more.", field="number")
     if wanted in releases and not _stands_for(head, app, bundle, wanted):
         facts = releases[wanted]
         raise AlreadyPublished(

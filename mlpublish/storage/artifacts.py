@@ -44,7 +44,7 @@ class ArtifactStore:
 
     def __init__(self, uri: str) -> None:
         if ":" in uri and not uri.startswith("file:"):
-            raise RecipeError(f"The store {uri!r} is none.", remedy="Give file:DIR.", field="store")
+            raise RecipeError(f"{uri!r} is not a store.", remedy="Give file:DIR.", field="store")
         self.folder = Path(uri.removeprefix("file:")).absolute()
         self._blobs = FolderStore(self.folder)
 

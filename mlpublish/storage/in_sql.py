@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +142,15 @@ def _is_sqlite(url: str | sa.URL) -> bool:
 
 def _on_connect(connection: Any, _record: object) -> None:  # a DB-API connection, which no type describes
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:  # changing the mode asks for the whole file, and does not wait for it as others do
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _on_begin(connection: sa.Connection) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from mlpublish.artifacts import Bundle, ConvertedModel
 from mlpublish.bundling.bundle import bundle
+from mlpublish.converting.convert import convert
 from mlpublish.errors import BundleError, FormatError, MlpublishError, RecipeError
 from mlpublish.formats.evidence import MlflowLineage, Provenance
 from mlpublish.formats.wire import digest_of
@@ -159,3 +163,43 @@ def test_a_model_that_changed_after_it_was_converted_is_refused(tmp_path: Path, 
     for way in (model, model.path.parent):
         with pytest.raises(BundleError, match="changed"):
             bundle(way, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("edit", ["altered", "added", "removed"])
+def test_golden_data_that_changed_after_it_was_kept_is_refused(tmp_path: Path, new_model: NewModel, edit: str) -> None:
+    golden = tmp_path / "golden"
+    golden.mkdir()
+    (golden / "golden.json").write_bytes(b"{}")
+    model = new_model(golden=golden)
+    match edit:
+        case "altered":
+            (golden / "golden.json").write_bytes(b"[]")
+        case "added":
+            (golden / "outputs-9.npy").write_bytes(b"")
+        case _:
+            (golden / "golden.json").unlink()
+    with pytest.raises(BundleError, match="changed"):
+        bundle(model, out=tmp_path / "out")
+
+
+def test_a_package_that_somebody_else_wrote_is_normalised_and_left_as_it_was(tmp_path: Path) -> None:
+    """Every tool draws new ids for the items; the bundle does not show it, and the file of the user is not touched."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    rows = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    model = LogisticRegression().fit(rows, np.arange(30) % 3)
+    ours = convert(model, name="theirs", samples=rows, out=tmp_path / "ours", progress=False).path
+    saved = []
+    for folder in ("first", "second"):
+        path = tmp_path / folder / "theirs.mlpackage"
+        shutil.copytree(ours, path)
+        manifest = (path / "Manifest.json").read_text()
+        drawn = manifest.replace(json.loads(manifest)["rootModelIdentifier"], str(uuid.uuid4()))
+        (path / "Manifest.json").write_text(drawn)
+        saved.append((path, drawn.encode()))
+    assert saved[0][1] != saved[1][1]
+    made = [bundle(path, out=tmp_path / f"{path.parent.name}.zip") for path, _ in saved]
+    assert made[0].sha256 == made[1].sha256
+    assert made[0].manifest.models[0].parity is None
+    assert [(path / "Manifest.json").read_bytes() for path, _ in saved] == [manifest for _, manifest in saved]

@@ -76,6 +76,7 @@ class Web:
         self.folder = folder
         self._bends: dict[str, Bend] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.passwords: list[str | None] = []
         self.sent: dict[str, int] = {}
         self._server = _Server(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -105,6 +106,7 @@ class Web:
             def do_GET(self) -> None:
                 bend = next((bend for part, bend in web._bends.items() if part in self.path), Bend())
                 web.asked.append((self.path, self.headers.get("Range")))
+                web.passwords.append(self.headers.get("Authorization"))
                 bend.then()
                 file = web.folder / self.path.removeprefix("/apps/").lstrip("/")
                 if bend.status is not None or not (bend.page or bend.body is not None or file.is_file()):

@@ -12,7 +12,7 @@ import pytest
 from mlpublish.artifacts import App
 from mlpublish.checking.check import check
 from mlpublish.checking.device import Device, Installed, State, default_folder
-from mlpublish.errors import FormatError, NewerFormat, RecipeError
+from mlpublish.errors import NewerFormat, RecipeError
 from mlpublish.formats.status import Reason, UpdateStatus
 
 if TYPE_CHECKING:
@@ -85,12 +85,14 @@ def test_a_device_of_a_newer_format_is_refused_and_left_alone(lab: Lab, name: st
     assert file.read_bytes() == before
 
 
-def test_a_state_that_is_none_is_an_error_that_names_it(lab: Lab) -> None:
+@pytest.mark.parametrize("name", ["device.json", "state.json"])
+@pytest.mark.parametrize("content", [b"{", b"", b'{"format": 1}'])
+def test_a_file_that_the_disk_spoiled_heals(lab: Lab, name: str, content: bytes) -> None:
     lab.release()
     lab.updates_to(1)
-    (lab.phone / "state.json").write_bytes(b"{")
-    with pytest.raises(FormatError, match=r"state\.json"):
-        lab.check()
+    (lab.phone / name).write_bytes(content)
+    lab.updates_to(1)
+    assert lab.updates_to(1).reason is Reason.ALREADY_INSTALLED
 
 
 @pytest.mark.parametrize("loss", ["folder", "manifest", "cut manifest"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,6 +54,18 @@ def test_metadata_that_does_not_arrive_is_the_networks_problem(waiting: Lab, cas
 def test_a_server_that_refuses_connections_is_the_networks_problem(waiting: Lab) -> None:
     waiting.web.close()
     assert waiting.fails(NETWORK, "cannot be reached").installed == 1
+
+
+def test_what_the_environment_says_of_the_network_is_kept_from_this_machine(
+    waiting: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy cannot reach our loopback, and nobody asked for the password that stands in ~/.netrc."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    waiting.updates_to(2)
+    assert set(waiting.web.passwords) == {None}
 
 
 def test_a_host_that_does_not_exist_is_the_networks_problem(waiting: Lab) -> None:

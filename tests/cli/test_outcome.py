@@ -37,7 +37,7 @@ TABLE = {
     errors.EndpointRefused: (1, "endpoint_refused", False),
     errors.EndpointUnreachable: (7, "endpoint_unreachable", True),
     errors.AlreadyPublished: (5, "already_published", False),
-    errors.Conflict: (5, "conflict", True),
+    errors.Conflict: (5, "conflict", False),
 }
 Ending = tuple[int, str, str]
 

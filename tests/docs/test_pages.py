@@ -36,7 +36,6 @@ def test_every_error_stands_in_the_row_of_its_exit_code() -> None:
 def test_the_retryable_errors_are_the_transient_ones_and_conflicts() -> None:
     assert {kind.__name__ for kind in every_error() if kind.retryable} == {
         "EndpointUnreachable",
-        "Conflict",
         "InternalError",
     }
 

@@ -16,7 +16,10 @@ HOUSE = Path(mlpublish.__file__).parent
 
 # From the ground up; a part may import what stands on a line below its own. Parts of one line never import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("version",),
     ("errors",),
+    ("addresses",),
+    ("connections",),
     ("plugins",),
     ("formats",),
     ("shown",),

@@ -157,8 +157,8 @@ REFUSED: dict[str, tuple[dict[str, Any], type[MlpublishError], str]] = {
     "more than everybody": ({"rollout": 101}, RecipeError, "rollout"),
     "less than nobody": ({"rollout": -1}, RecipeError, "rollout"),
     "an app version that is none": ({"app_version": "two"}, RecipeError, "app version"),
-    "a channel that is none": ({"channel": "../up"}, RecipeError, "channel name"),
-    "a channel in capitals": ({"channel": "Stable"}, RecipeError, "channel name"),
+    "a channel that is none": ({"channel": "../up"}, RecipeError, "name of a channel"),
+    "a channel in capitals": ({"channel": "Stable"}, RecipeError, "name of a channel"),
     "a key that is no operator's": (
         {"signer": crypto_signer(ec.generate_private_key(ec.SECP256R1()))},
         SigningError,

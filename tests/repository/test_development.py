@@ -69,8 +69,8 @@ def test_the_folder_is_found_under_each_of_its_names(development: Development, t
     for other in (None, tmp_path, tmp_path / "nothing", "http://127.0.0.1:8470", "https://example.com"):
         assert Development.find(other) is None
     assert development_for(development.folder) == development
-    for none in (None, tmp_path):
-        with pytest.raises(NotFound) as caught:
+    for none, kind in ((None, RecipeError), (tmp_path, NotFound)):
+        with pytest.raises(kind) as caught:
             development_for(none)
         assert "mlpublish repo init --dev DIR" in caught.value.remedy
 

@@ -63,15 +63,15 @@ def test_releasing_is_for_deployers(post: Any, release_commit: Any, role: str) -
 
 
 @pytest.mark.parametrize("role", TOKENS)
-def test_steering_is_for_operators(post: Any, channel_commit: Any, role: str) -> None:
-    assert post(channel_commit(), role=role).status == (201 if role in ("admin", "operator") else 403)
+def test_steering_is_for_operators_and_those_above(post: Any, channel_commit: Any, role: str) -> None:
+    assert post(channel_commit(), role=role).status == (201 if role in WRITERS else 403)
 
 
 @pytest.mark.parametrize("role", TOKENS)
-def test_both_at_once_is_for_admins(post: Any, channel_commit: Any, release_commit: Any, role: str) -> None:
+def test_both_at_once_is_for_who_may_release(post: Any, channel_commit: Any, release_commit: Any, role: str) -> None:
     release, channel = release_commit(b"x"), channel_commit()
     both = Commit(edits={**release.edits, **channel.edits}, blobs={**release.blobs, **channel.blobs})
-    assert post(both, role=role).status == (201 if role == "admin" else 403)
+    assert post(both, role=role).status == (201 if role in ("admin", "deployer") else 403)
 
 
 @pytest.mark.parametrize("role", TOKENS)
@@ -213,14 +213,14 @@ def test_the_audit_tells_who_did_what_and_who_was_refused(
     commit = release_commit(b"x")
     post(commit, role="deployer")
     post(commit, role="deployer")
-    post(channel_commit(), role="deployer")
+    post(channel_commit(), role="monitor")
     post(replace(commit, edits={"targets": replace(commit.edits["targets"], metadata=b"{}")}), role="admin")
     send("HEAD", f"/v1/blobs/sha256/{digest_of(b'x')}", bearer("monitor"))
     send("POST", COMMITS, {"Authorization": "Bearer unknown-token-of-nobody"}, b"x")
     assert audit(development) == [
         ("deployer", APP, "commit targets", "created"),
         ("deployer", APP, "commit targets", "unchanged"),
-        ("deployer", APP, "commit channels", "endpoint_refused 403"),
+        ("monitor", APP, "commit channels", "endpoint_refused 403"),
         ("admin", APP, "commit targets", "format_error"),
         ("monitor", None, "upload", "endpoint_refused 403"),
         ("nobody", APP, f"POST {COMMITS}", "endpoint_refused 401"),

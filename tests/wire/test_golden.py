@@ -148,6 +148,7 @@ def converted(scratch: Path) -> bytes:
         parity=PARITY,
         files=(FileEntry(path=PurePosixPath(path.name), length=len(MODEL), sha256=digest_of(MODEL)),),
         golden=scratch / "digits.golden",
+        evidence=(FileEntry(path=PurePosixPath("golden.json"), length=2, sha256=digest_of(b"{}")),),
     ).write()
     assert ConvertedModel.read(model.record) == model
     return model.record.read_bytes()

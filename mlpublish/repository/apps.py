@@ -1,4 +1,4 @@
-"""The apps that have a repository on this server."""
+"""The apps that have a repository in one folder."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Apps:
         """
         if not self._stands(app_id):
             raise NotFound(
-                f"The app {app_id} has no repository on this server.",
-                remedy="Make it in the server's repository folder first (signing a bundle with --repository naming it does).",
+                f"The app {app_id} has no repository here.",
+                remedy="Make it first: signing a bundle for it with --repository naming the development folder does.",
                 field="app",
             )
         return AppRepository(FolderStore(self.folder / app_id), app_id)
