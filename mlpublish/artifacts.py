@@ -98,6 +98,12 @@ class ConvertedModel(Shown):
         return shown | parity_rows(self.parity)
 
     def to_dict(self) -> dict[str, Any]:
+        """The record, with the paths as they are on this disk."""
+        kept = None if self.golden is None else str(self.golden)
+        return {**self.to_record(), "path": str(self.path), "golden": kept}
+
+    def to_record(self) -> dict[str, Any]:
+        """The record beside the model; its paths are relative to it."""
         return {
             "format": CONVERTED_FORMAT,
             "path": self.path.name,
@@ -115,7 +121,7 @@ class ConvertedModel(Shown):
 
     def write(self) -> ConvertedModel:
         """Write the record beside the model."""
-        self.record.write_bytes(dump(self.to_dict()))
+        self.record.write_bytes(dump(self.to_record()))
         return self
 
     @classmethod

@@ -89,6 +89,7 @@ class VerifyOut:
 class PublishIn:
     release: Artifact
     to: str
+    repository: str | None = None
     token: str | None = None
 
 

@@ -14,6 +14,7 @@ from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt
 from mlpublish.bundling.bundle import bundle
 from mlpublish.converting.convert import convert
 from mlpublish.errors import AlreadyPublished, Conflict, RecipeError
+from mlpublish.formats.evidence import Tolerance
 from mlpublish.publishing.publish import publish
 from mlpublish.reporting.progress import Progress, Tell, shown
 from mlpublish.repository import channels, defaults
@@ -55,6 +56,7 @@ def release(
     repository: str | Path | None = None,
     signer: Signer | str | None = None,
     samples: object = None,
+    tolerance: Tolerance | float | None = None,
     token: str | None = None,
     files: Iterable[Path | str] = (),
     out: Path | str | None = None,
@@ -64,7 +66,8 @@ def release(
     """Take models the whole street: convert, bundle, sign, publish, and point the channel at the release.
 
     Args:
-        models: model objects, files, MLflow URIs such as ``models:/digits@champion``, or ConvertedModels.
+        models: model objects, MLflow URIs such as ``models:/digits@champion``, or what ``bundle()`` takes: ConvertedModels,
+            folders that ``convert()`` wrote, ``.mlmodel`` and ``.mlpackage`` (which then travel without evidence).
         app: an App, or its bundle id; by default mlpublish.toml's only app.
         app_version: the app version that gets it.
         to: the endpoint; by default MLPUBLISH_ENDPOINT or mlpublish.toml's.
@@ -76,6 +79,7 @@ def release(
             or mlpublish.toml's.
         signer: the app role's Signer or key URI; by default the development repository's.
         samples: held-out samples for the parity gate (first axis is the row); one set serves every model.
+        tolerance: what the gate allows; see ``convert()``.
         token: the bearer token for a server.
         files: other files to carry, such as labels.
         out: a folder that keeps the converted models, the bundle and the release; by default nothing is kept.
@@ -84,12 +88,13 @@ def release(
 
     Returns:
         A Receipt. Releasing again what the channel offers changes nothing and says so (``created`` is False); rollout and
-        pause stay as an operator left them. After a rollback it offers the release again.
+        pause stay as an operator left them. After a rollback to an older release it offers this one again.
 
     Raises:
         RecipeError, NotFound: something is missing; found before anything is converted.
         ParityError, ConversionError: a model cannot be converted faithfully; nothing is published.
         SigningError, PublishError: the key or the endpoint refuses.
+        Conflict: the channel offers a newer release already.
     """
     if not models:
         raise RecipeError("There is no model to release.", remedy="Name at least one.", field="models")
@@ -97,7 +102,8 @@ def release(
         raise RecipeError(
             f"A bundle of {len(models)} models needs a name.", remedy="Give one: --name NAME (name=).", field="name"
         )
-    options = {"samples": samples, "trust_pickle": trust_pickle, **settings.load().recipe}
+    asked = {} if tolerance is None else {"tolerance": tolerance}
+    options = {"samples": samples, "trust_pickle": trust_pickle, **settings.load().recipe, **asked}
     recipe = _settled(app, app_version, platform, channel, to, repository, signer, token, options)
     with ExitStack() as stack:
         tell = stack.enter_context(shown(progress, steps=len(models) + 3))
@@ -114,6 +120,7 @@ def release(
             channel=recipe.channel,
             repository=recipe.repository,
             token=recipe.token,
+            newer_is_fine=receipt.created,  # then somebody was faster with the next one, and nothing goes back
         )
     return replace(receipt, channel=recipe.channel)
 
@@ -164,10 +171,13 @@ def _reach(to: str, token: str | None) -> None:
     endpoint_for(to, token=token).apps()
 
 
-def _converted(model: object, recipe: Recipe, folder: Path, name: str | None, tell: Tell) -> ConvertedModel:
+def _converted(model: object, recipe: Recipe, folder: Path, name: str | None, tell: Tell) -> ConvertedModel | Path:
     if isinstance(model, ConvertedModel):
         tell(f"Taking {model.name} as it was converted")
         return model
+    if isinstance(model, str | Path) and Path(model).exists():
+        tell(f"Taking {model} as it is")
+        return Path(model)
     tell(f"Converting {model if isinstance(model, str) else type(model).__name__} and proving it on samples")
     return convert(model, name=name, out=folder / "converted", progress=False, **recipe.options)
 
@@ -178,7 +188,7 @@ def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receip
     for left in reversed(range(_TRIES)):
         signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=folder / "release")
         try:
-            return publish(signed, to=recipe.to, token=recipe.token)
+            return publish(signed, to=recipe.to, token=recipe.token, repository=recipe.repository)
         except (Conflict, AlreadyPublished):  # somebody else took the number, or moved the role
             if not left:
                 raise

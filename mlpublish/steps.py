@@ -172,7 +172,9 @@ def _verify(given: VerifyIn, work: Work) -> VerifyOut:
 
 
 def _publish(given: PublishIn, work: Work) -> PublishOut:
-    receipt = publish_verb(work.fetch(given.release, "release"), to=given.to, token=secret(given.token))
+    receipt = publish_verb(
+        work.fetch(given.release, "release"), to=given.to, token=secret(given.token), repository=given.repository
+    )
     return PublishOut(endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created)
 
 

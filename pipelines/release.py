@@ -12,6 +12,7 @@ import json
 import sys
 from typing import Any
 
+from mlpublish.errors import MlpublishError
 from mlpublish.steps import run_json
 
 JSON = dict[str, Any]
@@ -36,7 +37,7 @@ def pipeline(
     bundled = run("bundle", models=[converted["model"]])
     signed = run("sign", bundle=bundled["bundle"], repository=repository, **who)
     run("verify", release=signed["release"], repository=repository)
-    run("publish", release=signed["release"], to=to)
+    run("publish", release=signed["release"], to=to, repository=repository)
     run("channel", release=signed["number"], to=to, channel=channel, repository=repository, **who)
     run("check", at=to, channel=channel, repository=repository, **who)
     return done
@@ -51,7 +52,11 @@ def main() -> None:
     parser.add_argument("--channel", default="stable")
     parser.add_argument("--store", default="file:artifacts")
     given = vars(parser.parse_args())
-    done = pipeline(given.pop("model"), **given)
+    try:
+        done = pipeline(given.pop("model"), **given)
+    except MlpublishError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     print(json.dumps(done, indent=2))
     if done["check"]["status"] != "SUCCESS":
         sys.exit(f"The device says {done['check']['status']}: {done['check']['detail']}")

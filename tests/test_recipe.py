@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlpublish import check, release
-from mlpublish.errors import NotFound, RecipeError, SigningError, UnknownScheme
+from mlpublish.errors import Conflict, NotFound, RecipeError, SigningError, UnknownScheme
 from mlpublish.formats.status import Reason
 from mlpublish.publishing.publish import publish
 from mlpublish.repository import channels
@@ -58,11 +58,22 @@ def test_a_re_run_leaves_what_an_operator_did(development, app, new_model, phone
     assert phone().reason is Reason.PAUSED
 
 
-def test_releasing_an_older_model_again_offers_it_again(development, app, new_model, phone):
-    for content in (b"old", b"new", b"old"):
-        receipt = release(new_model(content=content), app=app, to=development.folder)
-    assert (receipt.number, receipt.created) == (1, False)
+def test_yesterdays_job_run_again_never_goes_back(development, app, new_model, phone):
+    for content in (b"old", b"new"):
+        release(new_model(content=content), app=app, to=development.folder)
+    with pytest.raises(Conflict, match="newer release 2") as stale:
+        release(new_model(content=b"old"), app=app, to=development.folder)
+    assert "channel set --release 1" in stale.value.remedy
+    assert phone().installed == 2
+
+
+def test_after_a_rollback_the_newer_release_is_offered_again(development, app, new_model, phone):
+    for content in (b"old", b"new"):
+        release(new_model(content=content), app=app, to=development.folder)
+    channels.rollback(app.id, to=development.folder, app_version=app.version)
     assert phone().installed == 1
+    release(new_model(content=b"new"), app=app, to=development.folder)
+    assert phone().installed == 2
 
 
 def test_another_channel_leaves_the_first_alone(development, app, new_model, phone):

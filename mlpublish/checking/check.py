@@ -24,7 +24,7 @@ from mlpublish.checking.device import Device, Installed
 from mlpublish.checking.fetching import Transport, download, stop_if, transport_for
 from mlpublish.checking.metadata import Metadata, Trust, refresh
 from mlpublish.checking.outcome import DeviceFailure, outcome_of
-from mlpublish.errors import FormatError, RecipeError
+from mlpublish.errors import RecipeError
 from mlpublish.formats.channel import DeviceFacts, Offer, bundle_path, offer_for, pointed_at
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.reports import CheckReport
@@ -174,11 +174,9 @@ def _played(play: _Play, trust: Trust, channel: str) -> CheckReport:
 
 def _update(play: _Play, trust: Trust, channel: str) -> CheckReport:
     with play.phase("metadata"):
-        known = refresh(play.transport, play.device, trust, play.cancel)
+        known = refresh(play.transport, play.device, trust, play.cancel, play.app.id)
         play.signed_by = known.signed_by
     policy = known.policy
-    if policy.app_id != play.app.id:
-        raise FormatError(f"The repository is for {policy.app_id}.", remedy="Ask the app's own.", field="app")
     floor = play.device.raise_floor(play.app, policy.floor(play.app.platform, play.app.version))
     left = _leave_withdrawn(play, known, floor)
     with play.phase("channel"):

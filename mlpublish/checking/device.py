@@ -218,8 +218,11 @@ def _prepared(folder: Path) -> BinaryIO:
         raise RecipeError(
             f"{folder} holds something else than a device.", remedy="Name a new folder with --device.", field="device"
         )
+    for name in ("lock", "metadata", "metadata.new", "cache", "downloads", "releases"):
+        if (folder / name).is_symlink():  # what is swept below it would be somebody else's
+            raise RecipeError(f"{folder / name} is a link.", remedy="Name a new folder with --device.", field="device")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("ab")
         (folder / "metadata").mkdir(exist_ok=True)
     except OSError as exc:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Root, TargetFile, Targets
 from tuf.ngclient import Updater
 
 from mlpublish.checking.device import Device
 from mlpublish.checking.fetching import MetadataFetcher, Transport
-from mlpublish.errors import RecipeError, VerificationError
+from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.errors import FormatError, RecipeError, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.formats.status import UpdateStatus
 from mlpublish.storage.in_folder import replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.pin import read_pin, root_under
 
+_COPY = "metadata.new"
 _ROOT_LENGTH = 512_000  # bytes; python-tuf's own bound
 
 
@@ -30,12 +35,20 @@ class Trust:
 
 
 class Metadata:
-    """The verified metadata of one check."""
+    """The verified metadata of one check, in a copy of the device's that is kept once it is known to be this app's.
 
-    def __init__(self, updater: Updater, fetcher: MetadataFetcher, device: Device) -> None:
+    Where apps share keys, another app's repository verifies too; were its versions remembered, the app's own would look
+    rolled back until they overtook them.
+    """
+
+    def __init__(self, updater: Updater, fetcher: MetadataFetcher, device: Device, app_id: str) -> None:
         self._updater = updater
         self._fetcher = fetcher
         self._device = device
+        self._app_id = app_id
+        if self.policy.app_id != app_id:
+            raise VerificationError(f"The repository is for {self.policy.app_id}.", remedy="Ask the app's own.", field="app")
+        self._keep()
 
     @property
     def policy(self) -> Policy:
@@ -44,7 +57,7 @@ class Metadata:
     @property
     def signed_by(self) -> dict[str, tuple[str, ...]]:
         """role -> key ids whose signatures counted, read from what the client has just verified."""
-        folder = self._device.folder / "metadata"
+        folder = self._device.folder / _COPY
         root = roles.parse((folder / "root.json").read_bytes(), Root, "root")
         targets = roles.parse((folder / "targets.json").read_bytes(), Targets, "targets")
         return {
@@ -71,6 +84,9 @@ class Metadata:
     def channel(self, platform: str, channel: str) -> Channel | None:
         """A channel's verified content, from the device's cache if it has not changed; None if there is none."""
         found = self._updater.get_targetinfo(channel_path(platform, channel))
+        role = (self._device.folder / _COPY / f"{roles.CHANNELS}.json").read_bytes()
+        roles.check_bound(roles.parse(role, Targets, roles.CHANNELS).signed, self._app_id)
+        self._keep()
         if found is None:
             return None
         cached = self._device.folder / "cache" / f"{found.hashes['sha256']}.json"
@@ -83,8 +99,17 @@ class Metadata:
             raise VerificationError("A channel file stands under another's name.", remedy="Set the channel again.")
         return parsed
 
+    def _keep(self) -> None:
+        """Make what verified the device's own, roots first; what has not changed is not written."""
+        copy, kept = self._device.folder / _COPY, self._device.folder / "metadata"
+        (kept / "root_history").mkdir(parents=True, exist_ok=True)
+        for file in (*sorted(copy.glob("root_history/*.json")), *sorted(copy.glob("*.json"))):
+            place, content = kept / file.relative_to(copy), file.read_bytes()
+            if not place.is_file() or place.read_bytes() != content:
+                replace_file(place, content)
 
-def refresh(transport: Transport, device: Device, trust: Trust, cancel: threading.Event) -> Metadata:
+
+def refresh(transport: Transport, device: Device, trust: Trust, cancel: threading.Event, app_id: str) -> Metadata:
     """Bring the device's metadata up to date.
 
     Raises:
@@ -93,12 +118,36 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
         RecipeError: the pin is none.
     """
     fetcher = MetadataFetcher(transport, cancel)
-    folder = device.folder / "metadata"
+    copy = device.folder / _COPY
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(device.folder / "metadata", copy)
     # an accepted root stands for ever: bootstrapping again from what a mirror says would let a fork take over
-    bootstrap = None if (folder / "root.json").exists() else _first_root(trust, fetcher)
-    updater = Updater(str(folder), "metadata/", fetcher=fetcher, bootstrap=bootstrap)
-    updater.refresh()
-    return Metadata(updater, fetcher, device)
+    accepted = _accepted_roots(copy)
+    bootstrap = accepted[0] if accepted else _first_root(trust, fetcher)
+    updater = Updater(str(copy), "metadata/", fetcher=fetcher, bootstrap=bootstrap)
+    try:
+        updater.refresh()
+    except RepositoryError as exc:
+        if accepted and trust.root is not None and trust.root not in accepted:
+            raise DeviceFailure(
+                UpdateStatus.FAILURE_INTEGRITY,
+                f"{exc}. This device began at another root than the one that is given now: it follows the first one for ever. "
+                "If the repository was made anew, play a fresh install with a new --device.",
+            ) from exc
+        raise
+    return Metadata(updater, fetcher, device, app_id)
+
+
+def _accepted_roots(folder: Path) -> list[bytes]:
+    """The roots that this device has accepted, the oldest first; one that the disk spoiled does not count."""
+    found: dict[int, bytes] = {}
+    for file in (folder / "root_history").glob("*.root.json"):
+        content = file.read_bytes()
+        try:
+            found[roles.parse(content, Root, "root").signed.version] = content
+        except FormatError:
+            continue
+    return [found[number] for number in sorted(found)]
 
 
 def _first_root(trust: Trust, fetcher: MetadataFetcher) -> bytes:

@@ -45,7 +45,7 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
         case DownloadLengthMismatchError():
             return UpdateStatus.FAILURE_INTEGRITY, f"The server sends more than was signed: {exc}."
         case DownloadHTTPError():
-            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server answered {exc.status_code}: {exc}."
+            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server answered {exc}."
         case DownloadError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server cannot be reached: {exc}."
         case ExpiredMetadataError():

@@ -15,7 +15,7 @@ from mlpublish.formats.status import ProgressStatus, UpdateStatus
 @options.app
 @click.option("--at", metavar="URI", help="http(s)://host[:port] or file:DIR. [MLPUBLISH_ENDPOINT]")
 @click.option("--channel", metavar="C", help="Which channel.  [default: stable]")
-@click.option("--device", type=click.Path(path_type=Path), help="The device's folder.")
+@click.option("--device", type=click.Path(path_type=Path), help="Its folder.  [default: ~/.local/share/mlpublish/devices/ID]")
 @click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json.")
 @click.option("--pin", metavar="KEY", help="The predecessor's pinned key: base64 text or a PEM file.")
 @options.repository

@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Write MODEL as Core ML and prove that the file answers as the model does.
 
-    MODEL is an MLflow URI (models:/name@alias, models:/name/7, runs:/id/model) or a file.
+    MODEL is an MLflow URI: models:/name@alias, models:/name/7 or runs:/id/model.
     """
     from mlpublish import settings
     from mlpublish.converting.convert import convert

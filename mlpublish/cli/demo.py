@@ -59,6 +59,7 @@ def _telling() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True, highlight=False)
@@ -68,7 +69,7 @@ def _telling() -> Iterator[Callable[[str], None]]:
         task = bar.add_task("", total=_STEPS)
 
         def tell(sentence: str) -> None:
-            console.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {sentence}", soft_wrap=True, markup=True)
+            console.print(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {escape(sentence)}")
             bar.advance(task)
 
         yield tell

@@ -21,6 +21,7 @@ from mlpublish.cli import options, outcome
 @click.option(
     "--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Held-out samples: F.npz or F.npy."
 )
+@click.option("--tolerance", type=float, metavar="REL", help="The largest relative difference that passes.")
 @options.token_file
 @click.option("--file", "files", multiple=True, type=click.Path(exists=True, path_type=Path), help="Another file to carry.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Keep the converted models, the bundle and the release.")
@@ -38,12 +39,13 @@ def command(
     repository: str | None,
     key: str | None,
     samples: Path | None,
+    tolerance: float | None,
     token_file: Path | None,
     files: tuple[Path, ...],
     out: Path | None,
     trust_pickle: bool,
 ) -> None:
-    """Take MODEL (an MLflow URI or a file) the whole street: convert, bundle, sign, publish, channel."""
+    """Take MODEL (an MLflow URI, or what bundle takes) the whole street: convert, bundle, sign, publish, channel."""
     from mlpublish.converting.samples import read_samples
     from mlpublish.recipe import release
 
@@ -59,6 +61,7 @@ def command(
         repository=repository,
         signer=key,
         samples=None if samples is None else read_samples(samples),
+        tolerance=tolerance,
         token=options.token_in(token_file),
         files=files,
         out=out,

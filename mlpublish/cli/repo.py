@@ -28,12 +28,13 @@ def init(folder: Path, app_ids: tuple[str, ...]) -> None:
 
     for app_id in app_ids:
         check_app_id(app_id)
+    stood = Development.find(folder) is not None
     made = Development.make(folder)
     for app_id in app_ids:
         made.app(app_id)
     result = {"folder": str(folder), "repository": str(made.repository), "apps": list(app_ids)}
     text = (
-        f"Made {folder}: keys, tokens, and the repository {made.repository}.\n"
-        f"Next: export MLPUBLISH_REPOSITORY={folder} and run mlpublish serve {folder}."
+        f"{'Stands already:' if stood else 'Made'} {folder}: keys, tokens, and the repository {made.repository}.\n"
+        f"Next: export MLPUBLISH_REPOSITORY={folder.absolute()} and run mlpublish serve {folder}."
     )
     outcome.tell("repo.init", result, text)

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from mlpublish.cli import options, outcome
+from mlpublish.reporting.text import one_line
+from mlpublish.shown import parity_rows
 
 
 @click.command()
@@ -23,7 +25,8 @@ def command(what: Path, root: Path | None, pin: str | None, repository: str | No
     from mlpublish.trust.verify import verify
 
     report = verify(what, root=root if root or pin else _root(what, repository), pin=pin)
-    lines = [f"{report.kind} {report.what}"]
+    manifest = report.bundle.manifest
+    lines = [f"{report.kind} {report.what}", f"bundle {manifest.name} {manifest.version}, sha256 {report.bundle.sha256}"]
     if report.app is not None:
         lines.append(f"release {report.number} of {report.app.id} {report.app.version} ({report.app.platform})")
     for role in report.roles:
@@ -32,9 +35,11 @@ def command(what: Path, root: Path | None, pin: str | None, repository: str | No
             f"{role.role} version {role.version}: {len(role.signed_by)} of {role.threshold} signatures ({signers}), "
             f"until {role.expires:%Y-%m-%d}"
         )
+    for model in manifest.models:
+        lines += [f"{model.name}: {key}: {value}" for key, value in parity_rows(model.parity).items() if value is not None]
     lines += [f"proven      {sentence}" for sentence in report.proven]
     lines += [f"not proven  {sentence}" for sentence in report.not_proven]
-    outcome.tell("verify", report, "\n".join(lines))
+    outcome.tell("verify", report, "\n".join(one_line(line) for line in lines))
 
 
 def _root(what: Path, repository: str | None) -> bytes | None:

@@ -8,6 +8,7 @@ pickles, types that the model itself declares as trusted, and code that it bring
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from mlpublish.converting.pt2 import code_in
 from mlpublish.converting.quiet import silence
 from mlpublish.converting.source import Origin
 from mlpublish.errors import ConversionError, EndpointUnreachable, MissingExtra, MlpublishError, NotFound
@@ -31,6 +33,8 @@ MLFLOW_SCHEMES = ("models", "runs")
 _LIBRARIES = {"sklearn": "mlflow.sklearn", "pytorch": "mlflow.pytorch"}
 _EXTRAS = ("torch", "xgboost", "lightgbm")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_SECRET_NAME = re.compile(r"secret|token|passw|api_?key|access_?key|credential|private", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"://[^/@\s]+:[^/@\s]+@")  # a URL that carries a password
 _ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
@@ -105,14 +109,17 @@ def _check_harmless(uri: str, flavor: str, settings: Mapping[str, Any], local: P
         if flavor == "sklearn"
         else not (local / str(settings.get("model_data", "data")) / "model.pt2").is_file(),
     }
-    for reason, holds in reasons.items():
-        if holds:
-            raise ConversionError(
-                f"{uri} {reason}: loading it runs code that its author chose.",
-                remedy="If you trust who logged it, pass trust_pickle=True (--trust-pickle); else log it again with "
-                "MLflow's default format.",
-                field="model",
-            )
+    found = [reason for reason, holds in reasons.items() if holds]
+    if not found and flavor == "pytorch":
+        hidden = code_in(local / str(settings.get("model_data", "data")) / "model.pt2")
+        found = [] if hidden is None else [hidden]
+    if found:
+        raise ConversionError(
+            f"{uri} {found[0]}: loading it runs code that its author chose.",
+            remedy="If you trust who logged it, pass trust_pickle=True (--trust-pickle); else log it again with "
+            "MLflow's default format.",
+            field="model",
+        )
 
 
 def _load(library: ModuleType, local: Path, *, pickle_refused: bool) -> object:
@@ -154,9 +161,14 @@ def _lineage(info: ModelInfo, registered: tuple[str, str] | None) -> MlflowLinea
         run_id=run_id or None,
         git_commit=run.data.tags.get("mlflow.source.git.commit") if run else None,
         metrics={name: decimal(value) for name, value in metrics.items()},
-        params={name: str(value) for name, value in params.items()},
+        params={name: str(value) for name, value in params.items() if not _is_secret(name, str(value))},
         datasets={each.dataset.name: each.dataset.digest for each in run.inputs.dataset_inputs} if run else {},
     )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a parameter looks like a credential: manifests travel to every phone, and so do the parameters in them."""
+    return _SECRET_NAME.search(name) is not None or _SECRET_VALUE.search(value) is not None
 
 
 @contextmanager

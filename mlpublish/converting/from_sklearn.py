@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from mlpublish.converting.linear import Doubles, LinearModel, Scaling
 from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES, Precision, class_name
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
-from mlpublish.formats.evidence import Provenance
+from mlpublish.formats.evidence import Provenance, feature_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -176,17 +175,22 @@ def _column_names(first: Any) -> tuple[str, ...] | None:
 
 
 def _feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns as Core ML features: letters, digits and ``_``, as Xcode's generated code and MIL want them."""
-    names = tuple(re.sub(r"^(?=\d)", "_", re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")) for column in columns)
+    """Columns as Core ML features."""
+    names = tuple(feature_name(column) for column in columns)
     taken = {LABEL, PROBABILITIES, PREDICTION, ""}
     for place, name in enumerate(names):
         if name in taken or name in names[:place]:
             raise ConversionError(
-                f"The column {columns[place]!r} would be the feature {name!r}, which is taken.",
+                f"The column {columns[place]!r} would be the feature {name!r}, which {_taken_by(columns, names, place)}.",
                 remedy="Rename the column and fit again.",
                 field="feature_names_in_",
             )
     return names
+
+
+def _taken_by(columns: tuple[str, ...], names: tuple[str, ...], place: int) -> str:
+    before = names[:place]
+    return f"{columns[before.index(names[place])]!r} is already" if names[place] in before else "is the name of an output"
 
 
 def _frame(samples: object, names: tuple[str, ...]) -> DataFrame:

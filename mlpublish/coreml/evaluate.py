@@ -7,7 +7,8 @@ phone's processors compute from it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mlpublish.coreml.mil_ops.tensor import Value
 from mlpublish.coreml.package import SUFFIXES, Description, description_of, read, specification
 from mlpublish.coreml.schema import Message
 from mlpublish.coreml.weights import Weights
-from mlpublish.errors import ConversionError, NotFound
+from mlpublish.errors import ConversionError, FormatError, NotFound
 from mlpublish.formats.evidence import Feature
 from mlpublish.version import __version__
 
@@ -38,8 +39,12 @@ class Model:
     """
 
     def __init__(self, path: Path) -> None:
-        spec = read(path)
         self.path = path
+        with _sound(path):
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        spec = read(path)
         self.description: Description = description_of(spec, path.name)
         _refuse_unsupported(path, _unsupported(spec, self.description))
         self._spec = spec
@@ -74,10 +79,24 @@ class Model:
             ConversionError: an input is missing or unknown, or a row has another shape; the numbers are named.
         """
         rows = _rows(self.description.interface.inputs, inputs)
-        if self._program is None:
-            return classic.run(self._spec, rows)
-        count = len(next(iter(rows.values())))
-        return _stacked([self._program.run({name: rows[name][row] for name in rows}) for row in range(count)])
+        with _sound(self.path):
+            if self._program is None:
+                return classic.run(self._spec, rows)
+            count = len(next(iter(rows.values())))
+            return _stacked([self._program.run({name: rows[name][row] for name in rows}) for row in range(count)])
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """A file that lies about itself ends in one error of ours, whatever it made Python or numpy say."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as exc:
+        raise FormatError(
+            f"{path.name} is not a model that holds together ({type(exc).__name__}).",
+            remedy="Get it again from where it was made; it may be cut or altered.",
+            field=path.name,
+        ) from exc
 
 
 def load(path: Path) -> Model:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -114,7 +115,7 @@ def _read_array(file: Path, field: str) -> NDArray[np.generic]:
             if _read_magic(stream) != (1, 0):
                 raise ValueError("not in NumPy's format 1.0")
             shape, column_major, dtype = _read_header(stream)
-        except ValueError as exc:
+        except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as exc:
             raise FormatError(f"{file.name} is not an array: {exc}.", remedy=_REMEDY, field=field) from exc
         data = stream.read()
     if dtype.kind not in _KINDS or column_major or not shape or int(np.prod(shape)) * dtype.itemsize != len(data):

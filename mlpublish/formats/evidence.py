@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,6 +13,11 @@ from mlpublish.formats.wire import Reader, decimal
 
 def _frozen() -> Mapping[str, str]:
     return MappingProxyType({})
+
+
+def feature_name(column: str) -> str:
+    """A frame's column as a Core ML feature: letters, digits and ``_``, as Xcode's generated code and MIL want them."""
+    return re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

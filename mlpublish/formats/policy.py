@@ -51,7 +51,7 @@ class Policy:
         reader = Reader(values, POLICY_PATH)
         reader.version("format", known=POLICY_FORMAT)
         withdrawn = reader.text_map("withdrawn")
-        if not all(number.isdecimal() for number in withdrawn):
+        if not all(number.isascii() and number.isdecimal() and len(number) < 19 for number in withdrawn):
             reader.refuse("withdrawn", "an object whose members are release numbers")
         return cls(
             app_id=reader.text("app"),

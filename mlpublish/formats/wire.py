@@ -191,11 +191,14 @@ def is_relative_path(value: str) -> bool:
     """Whether a path stays inside its folder and is spelled the same on every system.
 
     Source of the rules: APPNOTE 4.4.17 (forward slashes, relative) and the hostile archives of the test corpus: no empty,
-    ``.`` or ``..`` part, no hidden name, no name that ends in a dot or space (Windows drops it), at most 32 deep.
+    ``.`` or ``..`` part, no hidden name, no name that ends in a dot or space (Windows drops it), at most 32 deep and
+    512 characters in all.
     """
     parts = value.split("/")
-    return len(parts) <= 32 and all(
-        _PART.fullmatch(part) is not None and part.strip(" ") == part and not part.endswith(".") for part in parts
+    return (
+        len(value) <= 512
+        and len(parts) <= 32
+        and all(_PART.fullmatch(part) is not None and part.strip(" ") == part and not part.endswith(".") for part in parts)
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml.evaluate import Model
+from mlpublish.formats.evidence import feature_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +19,8 @@ def predict_frame(model: Model, inputs: Any) -> pd.DataFrame:
 
     Args:
         model: the opened model.
-        inputs: a DataFrame (or what pandas makes one of): a column per input, or for a model of one array input all its
-            columns as that array.
+        inputs: a DataFrame (or what pandas makes one of): a column per input, under the input's name or the name that the
+            source model's column had; for a model of one array input all columns as that array.
 
     Returns:
         A DataFrame with a column per output; probabilities get a column per label (``classProbability.7``).
@@ -32,7 +33,8 @@ def predict_frame(model: Model, inputs: Any) -> pd.DataFrame:
     if names != list(frame.columns) and len(names) == 1:
         rows = {names[0]: frame.to_numpy()}
     else:
-        rows = {str(name): frame[name].to_numpy() for name in frame.columns}
+        known = {name: name if name in names else feature_name(str(name)) for name in frame.columns}
+        rows = {known[name]: frame[name].to_numpy() for name in frame.columns}
     columns: dict[str, Any] = {}
     for name, values in model.predict_rows(rows).items():
         columns |= _columns(name, values, model.classes)

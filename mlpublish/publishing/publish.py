@@ -13,14 +13,17 @@ from mlpublish.repository.repository import read_head
 from mlpublish.trust.releases import SignedRelease, read_release
 
 
-def publish(release: Release | Path | str, *, to: str | Path, token: str | None = None) -> Receipt:
+def publish(
+    release: Release | Path | str, *, to: str | Path, token: str | None = None, repository: str | Path | None = None
+) -> Receipt:
     """Hand a signed release to an endpoint.
 
     Args:
         release: what ``sign()`` gave, or its folder; it is read from disk and checked whole first.
         to: ``http(s)://host[:port]`` or ``file:DIR``.
         token: the bearer token for a server; by default MLPUBLISH_TOKEN or the configured token file, on loopback also the
-            configured development repository's.
+            development repository's.
+        repository: the development repository whose token is meant; by default the configured one.
 
     Returns:
         A Receipt; ``created`` is False if the very same release stood there already.
@@ -32,7 +35,7 @@ def publish(release: Release | Path | str, *, to: str | Path, token: str | None 
         DigestMismatch, FormatError, NotFound: the release on disk is broken.
     """
     signed = read_release(release.folder if isinstance(release, Release) else Path(release))
-    development = defaults.development_among(to, defaults.repository_for(None))
+    development = defaults.development_among(to, defaults.repository_for(repository))
     endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
     created = not _stands_there(endpoint, signed) and _committed(endpoint, signed)
     return _receipt(endpoint, signed, created)

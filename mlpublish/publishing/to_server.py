@@ -87,7 +87,10 @@ def open_server(uri: str, *, token: str | None = None) -> Endpoint:
 def _told_by(answer: Answer) -> tuple[str, str]:
     match answer.status:
         case 401:
-            return "asks for a token that it knows", "Set MLPUBLISH_TOKEN, or pass --token-file FILE."
+            return (
+                "knows no such token, or got none",
+                "Set MLPUBLISH_TOKEN, or pass --token-file FILE, with a token of this server.",
+            )
         case 403:
             return "says that the token's role may not do this", "Use a token of a role that may."
         case status if 300 <= status < 400:

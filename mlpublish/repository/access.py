@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpublish.artifacts import check_app_id
-from mlpublish.errors import VerificationError
+from mlpublish.errors import RecipeError
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Endpoint, endpoint_for
 from mlpublish.repository.repository import Head, read_head
@@ -30,12 +30,15 @@ class Access:
     def head(self) -> Head:
         """The verified head; a server's is never taken on first use."""
         if self.root is None and not self.endpoint.uri.startswith("file:"):
-            raise VerificationError(
+            raise RecipeError(
                 f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
                 remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
                 field="root",
             )
-        return read_head(self.read, trusted_root=self.root)
+        head = read_head(self.read, trusted_root=self.root)
+        if not self.endpoint.uri.startswith("file:"):
+            head.refuse_expired()  # whoever answers may be replaying an old state
+        return head
 
 
 def access(

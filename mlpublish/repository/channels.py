@@ -79,15 +79,29 @@ def offer(
     channel: str = "stable",
     repository: str | Path | None = None,
     token: str | None = None,
+    newer_is_fine: bool = False,
 ) -> ChannelState:
     """Offer a release to everybody, unless it is offered already: then rollout and pause stay as an operator left them.
 
     This is what makes a re-run of a pipeline harmless; see ``set`` for the rest.
+
+    Args:
+        newer_is_fine: leave a channel that offers a newer release alone, instead of raising.
+
+    Raises:
+        Conflict: the channel offers a newer release; going back is a decision (``rollback`` or ``set``), not a re-run.
     """
 
     def unless_offered(head: Head, present: Entry | None) -> Entry:
-        offered = present is not None and present.release == release
-        return present if present is not None and offered else _offering(head, app, present, release, 100, None)
+        if present is not None and present.release > release and not newer_is_fine:
+            raise Conflict(
+                f"Release {release} is published, but channel {channel} offers the newer release {present.release}.",
+                remedy=f"To go back on purpose: mlpublish channel set --release {release} (or channel rollback).",
+                field="channel",
+            )
+        return (
+            present if present is not None and present.release >= release else _offering(head, app, present, release, 100, None)
+        )
 
     where = access(app.id, to, repository=repository, token=token)
     return _edit(where, app, channel, unless_offered, None)
@@ -283,9 +297,10 @@ def _check_current(entry: Entry | None, if_current: int | None) -> None:
 
 
 def _offering(head: Head, app: App, present: Entry | None, release: int, rollout: int, otherwise: int | None) -> Entry:
-    """The entry that offers a release; outside a partial rollout stays what was offered before, if it still can be."""
-    before = present.release if present is not None and present.release != release else None
-    kept = present.otherwise if present is not None and present.release == release else before
+    """The entry that offers a release; outside a partial rollout stays what everybody could get before, if it still can be."""
+    kept = None if present is None else present.release
+    if present is not None and (present.rollout < 100 or present.release == release):
+        kept = present.otherwise  # what was on trial itself, or is offered anew, is not what the others keep
     if kept is not None and not (kept in head.releases and _fits(head, app, kept)):
         kept = None  # withdrawn since, or below the floor: the others get nothing rather than that
     others = None if rollout == 100 else otherwise if otherwise is not None else kept

@@ -18,7 +18,7 @@ from pathlib import Path
 from mlpublish.errors import NotFound, RecipeError
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.repository.repository import AppRepository, Online
-from mlpublish.storage.in_folder import FolderStore, flush_folder
+from mlpublish.storage.in_folder import FolderStore, create_private
 from mlpublish.trust import roles
 from mlpublish.trust.keys import new_key_file
 from mlpublish.trust.signer import Signer, signer_for
@@ -65,16 +65,16 @@ class Development:
             raise RecipeError(f"{folder} is a file.", remedy="Name a folder that is new or empty.", field="dev")
         if folder.exists() and any(folder.iterdir()) and cls.find(folder) is None and not (folder / "keys").is_dir():
             raise RecipeError(f"{folder} holds something else.", remedy="Name a folder that is new or empty.", field="dev")
-        for name in ("repository", "keys", "tokens"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "repository").mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name in ("keys", "tokens"):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
         for role in KEYS:
-            if not (folder / "keys" / f"{role}.pem").exists():
-                new_key_file(folder / "keys" / f"{role}.pem")
+            _refuse_foreign(folder / "keys" / f"{role}.pem")
+            new_key_file(folder / "keys" / f"{role}.pem")
         for role in TOKENS:
-            _new_token(folder / "tokens" / role)
-        if not (folder / "server.toml").exists():
-            (folder / "server.toml").write_text(_SERVER_TOML)
-        flush_folder(folder)
+            _refuse_foreign(folder / "tokens" / role)
+            create_private(folder / "tokens" / role, f"{secrets.token_urlsafe(32)}\n".encode())
+        create_private(folder / "server.toml", _SERVER_TOML.encode())
         return cls(folder)
 
     @property
@@ -117,7 +117,7 @@ class Development:
         signed = {
             "1.root": roles.signed_by(roles.new_root(signers), signers["root"]).to_bytes(),
             "1.targets": roles.signed_by(roles.new_app_role(policy, signers["channels"]), signers["targets"]).to_bytes(),
-            "1.channels": roles.signed_by(roles.new_channels_role(), signers["channels"]).to_bytes(),
+            "1.channels": roles.signed_by(roles.new_channels_role(app_id), signers["channels"]).to_bytes(),
             "1.snapshot": roles.signed_by(roles.new_snapshot(1, 30, 1, 1), signers["snapshot"]).to_bytes(),
             "timestamp": roles.signed_by(roles.new_timestamp(1, 14, 1), signers["timestamp"]).to_bytes(),
         }
@@ -145,7 +145,12 @@ def development_for(where: str | Path | None) -> Development:
     return found
 
 
-def _new_token(place: Path) -> None:
-    if not place.exists():
-        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(secrets.token_urlsafe(32) + "\n")
+def _refuse_foreign(secret: Path) -> None:
+    """A secret that somebody else owns, or could read, is none."""
+    if not secret.exists():
+        return
+    found = secret.stat()
+    if secret.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise RecipeError(
+            f"{secret} is not yours alone.", remedy="Remove the folder, or name a new one; then keys are made.", field="dev"
+        )

@@ -24,6 +24,9 @@ from mlpublish.trust.signer import Signer
 
 Read = Callable[[str], bytes]
 _TRIES = 50
+_LARGEST_JUMP = 1000  # versions; only what crashed runs left is stepped over
+_LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
+_LARGEST_CHANNEL = 1024 * 1024  # bytes
 TIMESTAMP = "metadata/timestamp.json"
 
 
@@ -48,6 +51,20 @@ class Head:
     def role(self, name: str) -> Metadata[Targets]:
         """The app role or the channels role."""
         return self.targets if name == "targets" else self.channels
+
+    def refuse_expired(self) -> None:
+        """Refuse a state that has run out.
+
+        Raises:
+            Expired: a role has; the first one is named.
+        """
+        for role in (self.root, self.timestamp, self.snapshot, self.targets, self.channels):
+            if role.signed.is_expired(roles.now()):
+                raise Expired(
+                    f"The {role.signed.type} role expired on {role.signed.expires:%Y-%m-%d}.",
+                    remedy="The server may be a stale mirror: check the address; else have the role's holders sign it again.",
+                    field=role.signed.type,
+                )
 
     def delegator(self, name: str) -> Root | Targets:
         """Who appoints a role's keys."""
@@ -110,13 +127,16 @@ def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel |
 
 def next_version(read: Read, name: str, current: int) -> int:
     """The next number for a role that nobody took: what a crashed run left there may be junk, and stays."""
-    number = current + 1
-    while True:
+    for number in range(current + 1, current + _LARGEST_JUMP):
         try:
             read(f"metadata/{number}.{name}.json")
         except NotFound:
             return number
-        number += 1
+    raise VerificationError(
+        f"{_LARGEST_JUMP} versions of the {name} role above {current} are taken.",
+        remedy="This is no repository of ours, or a mirror that answers everything: check the address.",
+        field=name,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +234,7 @@ class AppRepository:
             _refuse_other_bytes(head, new["targets"].signed)
         for name, role in new.items():
             _fresh(name, role)
+            _sane(name, role, len(edits[name].metadata), head)
             current = head.role(name).signed.version
             if edits[name].base != current or role.signed.version <= current:
                 raise Conflict(
@@ -222,6 +243,8 @@ class AppRepository:
                     field=name,
                 )
         _closed(head, new)
+        if roles.CHANNELS in new:
+            roles.check_bound(new[roles.CHANNELS].signed, self.app_id)
         policy = roles.policy_of(new.get("targets", head.targets).signed)
         if policy.app_id != self.app_id:
             raise EndpointRefused(
@@ -313,6 +336,22 @@ def _fresh(name: str, role: Metadata[Targets]) -> None:
         raise Expired(
             f"The {name} role to commit expired on {role.signed.expires:%Y-%m-%d}.", remedy="Sign it again.", field=name
         )
+
+
+def _sane(name: str, role: Metadata[Targets], length: int, head: Head) -> None:
+    """What would verify and yet be read by nobody: a device's client has bounds, and so has everybody who edits next."""
+    jump = role.signed.version - head.role(name).signed.version
+    longest = max((target.length for target in role.signed.targets.values()), default=0) if name == roles.CHANNELS else 0
+    if jump > _LARGEST_JUMP or length > _LARGEST_ROLE or longest > _LARGEST_CHANNEL:
+        raise EndpointRefused(
+            f"The {name} role has {length} bytes, jumps {jump} versions, or names a channel file of {longest} bytes.",
+            remedy=f"At most are {_LARGEST_ROLE} bytes, {_LARGEST_JUMP} versions and {_LARGEST_CHANNEL} bytes; retire old "
+            "releases, and make the edit from the present state.",
+            field=name,
+        )
+    if name == "targets":
+        roles.releases_of(role.signed)  # each must be readable, or nobody could sign the next one
+        roles.policy_of(role.signed)
 
 
 def _closed(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:

@@ -38,7 +38,7 @@ class Api:
 
     async def commit(self, request: web.Request) -> web.StreamResponse:
         """201 if the roles became current, 200 if they were current already."""
-        self._gate.caller(request)  # before a body is read for somebody unknown
+        self._gate.admit(request, "upload")  # before a body is read for somebody who may commit nothing at all
         edits = commits.from_document(await _body(request))
         self._gate.admit(request, *(f"commit {name}" for name in edits))
         created = await asyncio.to_thread(self._commit, request.match_info["app"], edits)

@@ -72,8 +72,9 @@ class Gate:
         Raises:
             EndpointRefused: with 401 where nobody known asks, with 403 where the role may not.
         """
+        caller = self.caller(request)
         request[DEEDS] = ", ".join(deeds)
-        self.caller(request).must_be_allowed(*deeds)
+        caller.must_be_allowed(*deeds)
 
     def caller(self, request: web.Request) -> Caller:
         """Who asks.

@@ -36,8 +36,10 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "sha256"
+        if self._folder.is_symlink() or folder.is_symlink():  # what is old in it is swept
+            raise StorageError(f"{self._folder} is a link.", remedy="Give a folder as blobs in server.toml.", field="blobs")
         with _disk():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has(self, digest: str) -> bool:
         """Whether the blob is here; from now on it stays for another day, because somebody counts on it."""

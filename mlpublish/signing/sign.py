@@ -113,11 +113,11 @@ def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
     """The release number: forced, the one that these bytes have for this app version already, or the next."""
     releases = head.releases
     if wanted is None:
-        same = [number for number in releases if _stands_for(head, app, bundle, number)]
+        same = [number for number, facts in releases.items() if _stands_for(head, app, bundle, facts)]
         return max(same, default=max(releases, default=0) + 1)
     if wanted < 1:
         raise RecipeError(f"{wanted} is not a release number.", remedy="Give 1 or more.", field="number")
-    if wanted in releases and not _stands_for(head, app, bundle, wanted):
+    if wanted in releases and not _stands_for(head, app, bundle, releases[wanted]):
         facts = releases[wanted]
         raise AlreadyPublished(
             f"Release {wanted} of {app.id} stands for other bytes already, or for another app version "
@@ -128,7 +128,7 @@ def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
     return wanted
 
 
-def _stands_for(head: Head, app: App, bundle: Bundle, number: int) -> bool:
-    facts, target = head.releases[number], head.targets.signed.targets[bundle_path(number)]
+def _stands_for(head: Head, app: App, bundle: Bundle, facts: ReleaseFacts) -> bool:
+    target = head.targets.signed.targets[bundle_path(facts.number)]
     fits = facts.platform == app.platform and app.version in facts.app_versions
     return fits and target.hashes["sha256"] == bundle.sha256

@@ -117,15 +117,27 @@ def replace_file(place: Path, content: bytes) -> None:
     flush_folder(place.parent)
 
 
+def create_private(place: Path, content: bytes) -> bool:
+    """Write a file that only its owner can read, whole or not at all; what stands there is left as it is.
+
+    Returns:
+        Whether this call wrote it.
+    """
+    with _partial(place.parent, content, mode=0o600) as written:
+        made = _linked(written, place)
+    flush_folder(place.parent)
+    return made
+
+
 @contextlib.contextmanager
-def _partial(folder: Path, content: bytes | Path) -> Iterator[Path]:
+def _partial(folder: Path, content: bytes | Path, *, mode: int = 0o644) -> Iterator[Path]:
     """A flushed file beside its future place; gone afterwards unless it was renamed."""
     written = folder / f"{_PARTIAL}{secrets.token_hex(8)}"
     try:
         if isinstance(content, Path):
             _copy(content, written)
         else:
-            with written.open("xb") as stream:
+            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())

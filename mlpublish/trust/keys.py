@@ -6,7 +6,6 @@ refused by name (docs/security.md; Apple: Security ``SecKeyAlgorithm``, CryptoKi
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from mlpublish.errors import SigningError
+from mlpublish.storage.in_folder import create_private
 
 LEAST_RSA_BITS = 2048
 _TAKEN = "Use an ECDSA P-256 key (openssl ecparam -name prime256v1 -genkey), an Ed25519 key or an RSA key of 2048 bits or more."
@@ -49,6 +49,4 @@ def crypto_signer(key: PrivateKeyTypes) -> CryptoSigner:
 def new_key_file(place: Path) -> None:
     """Make an ECDSA P-256 key as a PKCS#8 PEM file that only its owner can read; an existing file is never replaced."""
     pem = new_ec_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(pem)
-        os.fsync(stream.fileno())
+    create_private(place, pem)

@@ -100,7 +100,9 @@ def facts_in(targets: Targets, number: int) -> ReleaseFacts:
     facts = roles.releases_of(targets).get(number)
     if facts is None:
         raise VerificationError(
-            f"The app role does not name release {number}.", remedy="Sign the bundle for this app.", field="number"
+            f"The app role does not name release {number}.",
+            remedy="Get the release again from where it was made.",
+            field="number",
         )
     return facts
 

@@ -25,7 +25,7 @@ from tuf.api.metadata import (
 )
 from tuf.api.serialization import DeserializationError
 
-from mlpublish.errors import FormatError, SigningError, ThresholdNotMet
+from mlpublish.errors import FormatError, SigningError, ThresholdNotMet, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.wire import digest_of
@@ -34,6 +34,7 @@ from mlpublish.trust.signer import Signer
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
 CHANNELS = "channels"
+APP_FIELD = "x-mlpublish-app"
 ROOT_DAYS, TARGETS_DAYS, CHANNELS_DAYS = 365, 90, 90
 
 
@@ -88,9 +89,28 @@ def new_app_role(policy: Policy, operator: Signer) -> Metadata[Targets]:
     return Metadata(targets)
 
 
-def new_channels_role() -> Metadata[Targets]:
-    """Version 1 of a channels role without a channel; not signed yet."""
-    return Metadata(Targets(version=1, expires=after(CHANNELS_DAYS)))
+def new_channels_role(app_id: str) -> Metadata[Targets]:
+    """Version 1 of a channels role without a channel, bound to its app; not signed yet.
+
+    The binding is a signed field of our own beside TUF's (specification §4.2 lets readers ignore it): without it a role of
+    another app would verify wherever operators' keys are shared.
+    """
+    return Metadata(Targets(version=1, expires=after(CHANNELS_DAYS), unrecognized_fields={APP_FIELD: app_id}))
+
+
+def check_bound(role: Targets, app_id: str) -> None:
+    """Hold a channels role against the app whose repository it stands in.
+
+    Raises:
+        VerificationError: it is another app's.
+    """
+    bound = role.unrecognized_fields.get(APP_FIELD)
+    if bound != app_id:
+        raise VerificationError(
+            f"The channels role is {'bound to no app' if bound is None else f'of {bound}'}, not of {app_id}.",
+            remedy="Take the app's own; set its channels again.",
+            field=CHANNELS,
+        )
 
 
 def new_snapshot(version: int, days: float, targets: int, channels: int) -> Metadata[Snapshot]:
@@ -219,4 +239,4 @@ def _next(role: Metadata[Targets], version: int, days: int) -> Metadata[Targets]
 
 
 _AGAIN = "Get the repository's metadata again; it may be cut or altered."
-_SIGN = "Have it signed by the keys that hold the role, up to its threshold."
+_SIGN = "It is altered, of another repository, or not fully signed yet: get it again, or ask the holders of the role."

@@ -34,6 +34,10 @@ def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Pat
         BundleError, FormatError: the zip or a document is broken.
     """
     path = Path(what)
+    if not path.exists():
+        raise NotFound(f"There is no {path}.", remedy="Name a release's folder or a bundle's zip.", field="what")
+    if root is not None and pin is not None:
+        raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
     if path.is_dir():
         return _verify_release(path, root, pin)
     if root is not None or pin is not None:

@@ -12,9 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tuf.api.metadata import Metadata, Root
 
+from mlpublish.errors import VerificationError
 from mlpublish.formats.channel import Channel, Entry
 from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.repository.development import KEYS
+from mlpublish.repository.endpoint import Edit
 from mlpublish.trust import roles
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
@@ -188,8 +190,8 @@ def test_a_fast_forward_with_stolen_online_keys_is_healed_by_a_root_rotation(sea
     seasoned.updates_to(2)
 
 
-def test_another_apps_repository_under_shared_keys_costs_time_but_no_trust(seasoned: Lab) -> None:
-    """A known limit: the other app's online keys are this app's too, so its higher timestamp counts until it is overtaken."""
+def test_another_apps_repository_under_shared_keys_leaves_no_trace(seasoned: Lab) -> None:
+    """The other app's online keys are this app's too; its higher timestamp must not make the app's own look rolled back."""
     other = seasoned.development.app("com.acme.other")
     for _ in range(9):
         other.commit({}, seasoned.development.online(), lambda _: None)
@@ -198,10 +200,19 @@ def test_another_apps_repository_under_shared_keys_costs_time_but_no_trust(seaso
     seasoned.fails(INTEGRITY, root=root)
     seasoned.serve(own)
     seasoned.release()
-    seasoned.fails(INTEGRITY, "New timestamp version")
-    for _ in range(5):
-        seasoned.development.app(seasoned.app.id).commit({}, seasoned.development.online(), lambda _: None)
     seasoned.updates_to(3)
+
+
+def test_another_apps_channels_role_under_shared_keys_steers_nobody(seasoned: Lab) -> None:
+    """An operator's token and the other app's public files are all that this takes; the role says whose it is."""
+    other = seasoned.development.app("com.acme.other")
+    role = roles.with_channel(other.head().channels, Channel(channel="stable", platform="ios"), version=50)
+    stolen = roles.signed_by(role, seasoned.development.signer("channels"))
+    own = seasoned.development.app(seasoned.app.id)
+    edit = Edit(base=own.head().channels.signed.version, metadata=stolen.to_bytes())
+    with pytest.raises(VerificationError, match=r"of com\.acme\.other, not of"):
+        own.commit({"channels": edit}, seasoned.development.online(), lambda _: b"{}")
+    seasoned.updates_to(2)
 
 
 # roots
@@ -220,6 +231,7 @@ def test_a_root_rotation_replaces_the_publishers_key_and_devices_follow(seasoned
     seasoned.updates_to(2)
     seasoned.updates_to(2, **fresh(seasoned))
     seasoned.bend(targets=lambda _: None)  # signed by the old key, which holds the role no more
+    seasoned.fails(INTEGRITY)
 
 
 def test_the_old_publishers_key_is_worth_nothing_after_the_rotation(seasoned: Lab) -> None:

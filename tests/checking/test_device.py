@@ -168,3 +168,27 @@ def test_a_check_whose_folder_is_taken_tells_its_listener(lab: Lab) -> None:
         report = lab.check(listener=Ear())
     assert report.status is UpdateStatus.FAILURE_ALREADY_IN_PROGRESS
     assert heard == [UpdateStatus.FAILURE_ALREADY_IN_PROGRESS]
+
+
+@pytest.mark.parametrize("name", ["cache", "downloads", "releases", "metadata", "lock"])
+def test_a_link_that_was_planted_in_the_folder_is_refused(lab: Lab, tmp_path: Path, name: str) -> None:
+    """What is swept below it would be somebody else's."""
+    lab.release()
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("kept")
+    lab.phone.mkdir(exist_ok=True)
+    (lab.phone / "lock").touch()
+    (lab.phone / name).unlink(missing_ok=True)
+    (lab.phone / name).symlink_to(victim)
+    with pytest.raises(RecipeError, match="is a link"):
+        lab.check()
+    assert (victim / "precious").read_text() == "kept"
+
+
+def test_a_spoiled_root_heals_from_the_history(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    (lab.phone / "metadata" / "root.json").write_bytes(b"")
+    lab.release()
+    lab.updates_to(2)

@@ -52,7 +52,7 @@ CASES: dict[str, tuple[Callable[..., Arguments], int, str, str]] = {
         "",
     ),
     "a truncated zip to verify": (lambda s: ("verify", _truncated(s)), 1, "bundle_error", ""),
-    "a bundle that is not there": (lambda s: ("verify", "nothing.zip"), 6, "not_found", "Name a bundle's zip"),
+    "a bundle that is not there": (lambda s: ("verify", "nothing.zip"), 6, "not_found", "a bundle's zip"),
     "nowhere to sign": (lambda s: ("sign", s.bundle, *APP), 2, "recipe_error", "mlpublish repo init --dev DIR"),
     "an app version that is none": (
         lambda s: ("sign", s.bundle, "--repository", s.development, "--app", "com.acme.digits", "--app-version", "two"),
@@ -207,7 +207,7 @@ def test_a_port_in_use_is_told_with_a_way_out(cli, street, below):
 
 
 @pytest.mark.parametrize(
-    ("token", "told"), [(None, "asks for a token"), ("x" * 43, "asks for a token"), ("monitor", "may not")], ids=str
+    ("token", "told"), [(None, "knows no such token"), ("x" * 43, "knows no such token"), ("monitor", "may not")], ids=str
 )
 def test_a_server_lets_nobody_publish_without_the_right_token(cli, street, serving, below, token, told):
     options: Arguments = ()

@@ -199,8 +199,8 @@ def test_the_error_for_an_unknown_estimator_says_what_is_known(made):
     ("columns", "told"),
     [
         (["a", "a b", "a_b", "c", "d"], "'a_b' would be"),
-        (["classLabel", "b", "c", "d", "e"], "taken"),
-        (["ä", "ö", "c", "d", "e"], "taken"),
+        (["classLabel", "b", "c", "d", "e"], "already|name of an output"),
+        (["ä", "ö", "c", "d", "e"], "already|name of an output"),
     ],
 )
 def test_columns_that_would_be_one_feature_are_refused(made, columns, told):

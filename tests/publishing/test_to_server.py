@@ -172,7 +172,7 @@ def test_an_error_of_the_server_is_raised_as_what_it_is(peer: Callable[..., Peer
 @pytest.mark.parametrize(
     ("status", "headers", "body", "told", "exit_code"),
     [
-        (401, {}, b"", "asks for a token", 4),
+        (401, {}, b"", "knows no such token", 4),
         (403, {}, b"", "role may not", 4),
         (404, {"Content-Type": "text/html"}, b"<html>", "HTTP 404 with text/html", 6),
         (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>log in", "HTTP 200 with text/html", 1),

@@ -225,3 +225,12 @@ def test_apps_do_not_see_each_other(steered: Steered, new_release: Callable[...,
     assert steered.show().entries == (Entry(app_version="2.0", release=1),)
     with pytest.raises(NotFound):
         channels.show("com.acme.nothing", at=steered.to)
+
+
+def test_a_second_canary_does_not_ship_the_first_to_everybody(steered: Steered) -> None:
+    publish(steered.new_release(b"three"), to=steered.to)
+    steered.set(2, rollout=10)
+    steered.set(3, rollout=10)
+    assert entry_of(steered) == Entry(app_version="2.0", release=3, rollout=10, otherwise=1)
+    steered.set(1, rollout=0)
+    assert entry_of(steered) == Entry(app_version="2.0", release=1, rollout=0, otherwise=1)

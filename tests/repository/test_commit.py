@@ -146,7 +146,7 @@ def junk(steered: Steered, kind: str, name: str) -> bytes:
     head = steered.head()
     if kind in ("bytes", "empty"):
         return {"bytes": b"junk", "empty": b"{}"}[kind]
-    role = roles.new_channels_role()
+    role = roles.new_channels_role("com.acme.digits")
     role.signed.targets = dict(head.role(name).signed.targets)
     role.signed.delegations = head.role(name).signed.delegations
     role.signed.version = head.role(name).signed.version + {"far version": 5, "old version": 0}.get(kind, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,28 @@ def test_no_root_is_made_up(development: Development, tmp_path: Path) -> None:
 def test_the_development_token_is_for_this_machine_alone(development: Development, to: str, shown: bool) -> None:
     assert (defaults.token_of(None, development, to) is not None) is shown
     assert defaults.token_of("given", development, to) == "given"
+
+
+@pytest.mark.parametrize("secret", ["keys/targets.pem", "tokens/admin"])
+@pytest.mark.parametrize("how", ["readable", "link"])
+def test_a_secret_that_is_not_ones_own_is_refused(tmp_path: Path, secret: str, how: str) -> None:
+    made = Development.make(tmp_path / "dev").folder / secret
+    if how == "readable":
+        made.chmod(0o644)
+    else:
+        made.rename(tmp_path / "planted")
+        made.symlink_to(tmp_path / "planted")
+    with pytest.raises(RecipeError, match="not yours alone"):
+        Development.make(tmp_path / "dev")
+
+
+def test_nobody_else_sees_secrets_even_without_a_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = Development.make(tmp_path / "dev").folder
+    finally:
+        os.umask(before)
+    for name in ("keys", "tokens"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in (folder / name).iterdir()} == {0o600}
+    assert (folder / "server.toml").stat().st_mode & 0o022 == 0

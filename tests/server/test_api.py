@@ -220,7 +220,7 @@ def test_the_audit_tells_who_did_what_and_who_was_refused(
     assert audit(development) == [
         ("deployer", APP, "commit targets", "created"),
         ("deployer", APP, "commit targets", "unchanged"),
-        ("monitor", APP, "commit channels", "endpoint_refused 403"),
+        ("monitor", APP, "upload", "endpoint_refused 403"),
         ("admin", APP, "commit targets", "format_error"),
         ("monitor", None, "upload", "endpoint_refused 403"),
         ("nobody", APP, f"POST {COMMITS}", "endpoint_refused 401"),

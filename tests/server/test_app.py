@@ -44,7 +44,7 @@ def received(connection: socket.socket) -> int:
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset while the socket goes away
         return False
     return True
 

@@ -157,7 +157,7 @@ def converted(scratch: Path) -> bytes:
 def release(scratch: Path) -> bytes:
     (scratch / "digits-3.zip").write_bytes(bundle(scratch))
     made = Bundle(path=scratch / "digits-3.zip", manifest=MANIFEST, length=1, sha256="0" * 64)
-    role = roles.new_channels_role()
+    role = roles.new_channels_role(APP.id)
     written = write_release(scratch / "release", bundle=made, app=APP, number=17, base=5, role=role, roots=())
     return (written.folder / "release.json").read_bytes()
 
