@@ -9,7 +9,7 @@ from mlpublish.errors import Conflict, NotFound
 from mlpublish.formats.channel import bundle_path
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
-from mlpublish.repository.repository import read_head
+from mlpublish.repository.head import read_head
 from mlpublish.trust.releases import SignedRelease, read_release
 
 

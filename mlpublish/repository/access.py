@@ -10,7 +10,7 @@ from mlpublish.artifacts import check_app_id
 from mlpublish.errors import RecipeError
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Endpoint, endpoint_for
-from mlpublish.repository.repository import Head, read_head
+from mlpublish.repository.head import Head, read_head
 from mlpublish.trust import roles
 from mlpublish.trust.signer import Signer
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 from mlpublish import settings
 from mlpublish.artifacts import App
@@ -20,7 +21,7 @@ from mlpublish.formats.wire import digest_of
 from mlpublish.reports import ChannelState
 from mlpublish.repository.access import Access, access
 from mlpublish.repository.endpoint import Commit, Edit
-from mlpublish.repository.repository import Head, channel_in, next_version
+from mlpublish.repository.head import Head, channel_in, next_version
 from mlpublish.trust import roles
 from mlpublish.trust.signer import Signer
 
@@ -107,79 +108,39 @@ def offer(
     return _edit(where, app, channel, unless_offered, None)
 
 
-def rollout(
-    app: str,
-    percent: int,
-    *,
-    to: str | Path,
-    app_version: str,
-    platform: str = "ios",
-    channel: str = "stable",
-    repository: str | Path | None = None,
-    signer: Signer | str | None = None,
-    token: str | None = None,
-    if_current: int | None = None,
-) -> ChannelState:
-    """Change the percentage of the release that is offered now; see ``set``."""
+class Where(TypedDict, total=False):
+    """The keywords that ``rollout``, ``pause``, ``resume``, ``rollback`` and ``remove`` share with ``set``."""
+
+    to: Required[str | Path]
+    app_version: Required[str]
+    platform: str
+    channel: str
+    repository: str | Path | None
+    signer: Signer | str | None
+    token: str | None
+    if_current: int | None
+
+
+def rollout(app: str, percent: int, **where: Unpack[Where]) -> ChannelState:
+    """Change the percentage of the release that is offered now; for the keywords see ``set``."""
     _check_percent(percent)
-    where = access(app, to, repository=repository, signer=signer, token=token)
-    wanted = App(id=app, version=app_version, platform=platform)
-    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), rollout=percent), if_current)
+    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), rollout=percent))
 
 
-def pause(
-    app: str,
-    *,
-    to: str | Path,
-    app_version: str,
-    platform: str = "ios",
-    channel: str = "stable",
-    repository: str | Path | None = None,
-    signer: Signer | str | None = None,
-    token: str | None = None,
-    if_current: int | None = None,
-) -> ChannelState:
-    """Offer nothing new until ``resume``; nothing is uninstalled. See ``set``."""
-    where = access(app, to, repository=repository, signer=signer, token=token)
-    wanted = App(id=app, version=app_version, platform=platform)
-    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), paused=True), if_current)
+def pause(app: str, **where: Unpack[Where]) -> ChannelState:
+    """Offer nothing new until ``resume``; nothing is uninstalled. For the keywords see ``set``."""
+    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), paused=True))
 
 
-def resume(
-    app: str,
-    *,
-    to: str | Path,
-    app_version: str,
-    platform: str = "ios",
-    channel: str = "stable",
-    repository: str | Path | None = None,
-    signer: Signer | str | None = None,
-    token: str | None = None,
-    if_current: int | None = None,
-) -> ChannelState:
-    """Offer again what was paused. See ``set``."""
-    where = access(app, to, repository=repository, signer=signer, token=token)
-    wanted = App(id=app, version=app_version, platform=platform)
-    return _edit(where, wanted, channel, lambda _, entry: replace(_present(entry, wanted), paused=False), if_current)
+def resume(app: str, **where: Unpack[Where]) -> ChannelState:
+    """Offer again what was paused; for the keywords see ``set``."""
+    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), paused=False))
 
 
-def rollback(
-    app: str,
-    *,
-    to: str | Path,
-    app_version: str,
-    release: int | None = None,
-    platform: str = "ios",
-    channel: str = "stable",
-    repository: str | Path | None = None,
-    signer: Signer | str | None = None,
-    token: str | None = None,
-    if_current: int | None = None,
-) -> ChannelState:
-    """Offer an older approved release to everybody; by default the newest one below the present. See ``set``."""
-    wanted = App(id=app, version=app_version, platform=platform)
+def rollback(app: str, *, release: int | None = None, **where: Unpack[Where]) -> ChannelState:
+    """Offer an older approved release to everybody; by default the newest one below the present. Keywords as in ``set``."""
 
-    def older(head: Head, present: Entry | None) -> Entry:
+    def older(head: Head, wanted: App, present: Entry | None) -> Entry:
         current = _present(present, wanted).release
         fitting = [number for number in head.releases if number < current and _fits(head, wanted, number)]
         number = release if release is not None else max(fitting, default=None)
@@ -190,26 +151,14 @@ def rollback(
                 field="release",
             )
         _check_release(head, wanted, number)
-        return Entry(app_version=app_version, release=number)
+        return Entry(app_version=wanted.version, release=number)
 
-    return _edit(access(app, to, repository=repository, signer=signer, token=token), wanted, channel, older, if_current)
+    return _steered(app, where, older)
 
 
-def remove(
-    app: str,
-    *,
-    to: str | Path,
-    app_version: str,
-    platform: str = "ios",
-    channel: str = "stable",
-    repository: str | Path | None = None,
-    signer: Signer | str | None = None,
-    token: str | None = None,
-    if_current: int | None = None,
-) -> ChannelState:
-    """Offer this app version nothing any more; whoever has a release keeps it. See ``set``."""
-    where = access(app, to, repository=repository, signer=signer, token=token)
-    return _edit(where, App(id=app, version=app_version, platform=platform), channel, lambda *_: None, if_current)
+def remove(app: str, **where: Unpack[Where]) -> ChannelState:
+    """Offer this app version nothing any more; whoever has a release keeps it. For the keywords see ``set``."""
+    return _steered(app, where, lambda *_: None)
 
 
 def show(
@@ -243,6 +192,19 @@ def all_of(where: Access) -> tuple[ChannelState, ...]:
     named = [path.split("/") for path in sorted(head.channels.signed.targets) if path.count("/") == 2]
     found = (channel_in(head, where.read, platform, file.removesuffix(".json")) for _, platform, file in named)
     return tuple(_state(where, each, head.channels.signed.version) for each in found if each is not None)
+
+
+def _steered(app: str, where: Where, change: Callable[[Head, App, Entry | None], Entry | None]) -> ChannelState:
+    wanted = App(id=app, version=where["app_version"], platform=where.get("platform", "ios"))
+    reached = access(
+        app,
+        where["to"],
+        repository=where.get("repository"),
+        signer=where.get("signer"),
+        token=where.get("token"),
+    )
+    channel = where.get("channel", "stable")
+    return _edit(reached, wanted, channel, lambda head, entry: change(head, wanted, entry), where.get("if_current"))
 
 
 def _edit(

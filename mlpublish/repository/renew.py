@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mlpublish.errors import MlpublishError
-from mlpublish.repository.repository import AppRepository, Head, Online
+from mlpublish.repository.head import Head
+from mlpublish.repository.repository import AppRepository, Online
 from mlpublish.trust import roles
 
 

@@ -1,4 +1,4 @@
-"""One app's repository: read its verified head, and commit signed roles so that nobody's work is lost.
+"""One app's repository: commit signed roles so that nobody's work is lost.
 
 The protocol of a commit: adopt what an earlier run finished signing but did not make current; write roles and blobs
 create-only; write a snapshot under a number nobody took; then compare-and-swap ``timestamp.json``, the one file that is
@@ -11,132 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, Expired, FormatError, NotFound, VerificationError
-from mlpublish.formats.channel import Channel, ReleaseFacts, channel_path
-from mlpublish.formats.policy import Policy
-from mlpublish.formats.wire import digest_of
+from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, Expired, FormatError, VerificationError
 from mlpublish.repository.endpoint import Edit
+from mlpublish.repository.head import LARGEST_JUMP, TIMESTAMP, Head, read_head
 from mlpublish.storage.blobs import BlobStore
 from mlpublish.trust import roles
 from mlpublish.trust.signer import Signer
 
-Read = Callable[[str], bytes]
 _TRIES = 50
-_LARGEST_JUMP = 1000  # versions; only what crashed runs left is stepped over
 _LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
 _LARGEST_CHANNEL = 1024 * 1024  # bytes
-TIMESTAMP = "metadata/timestamp.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What is current, every signature verified.
-
-    Args:
-        root: the newest root, followed from version 1.
-        roots: every root's bytes, from the trusted one on.
-        tag: what the store must still say of ``timestamp.json`` for a compare-and-swap; None where nobody commits.
-    """
-
-    root: Metadata[Root]
-    roots: tuple[bytes, ...]
-    timestamp: Metadata[Timestamp]
-    snapshot: Metadata[Snapshot]
-    targets: Metadata[Targets]
-    channels: Metadata[Targets]
-    tag: str | None = None
-
-    def role(self, name: str) -> Metadata[Targets]:
-        """The app role or the channels role."""
-        return self.targets if name == "targets" else self.channels
-
-    def refuse_expired(self) -> None:
-        """Refuse a state that has run out.
-
-        Raises:
-            Expired: a role has; the first one is named.
-        """
-        for role in (self.root, self.timestamp, self.snapshot, self.targets, self.channels):
-            if role.signed.is_expired(roles.now()):
-                raise Expired(
-                    f"The {role.signed.type} role expired on {role.signed.expires:%Y-%m-%d}.",
-                    remedy="The server may be a stale mirror: check the address; else have the role's holders sign it again.",
-                    field=role.signed.type,
-                )
-
-    def delegator(self, name: str) -> Root | Targets:
-        """Who appoints a role's keys."""
-        return self.targets.signed if name == roles.CHANNELS else self.root.signed
-
-    @property
-    def policy(self) -> Policy:
-        return roles.policy_of(self.targets.signed)
-
-    @property
-    def releases(self) -> dict[int, ReleaseFacts]:
-        return roles.releases_of(self.targets.signed)
-
-
-def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
-    """Read and verify what is current.
-
-    Args:
-        read: gives a file of the app's repository by its path, or raises NotFound.
-        trusted_root: version 1 or newer of the root; by default the repository's own ``1.root.json`` is taken, which is
-            right only for a repository on one's own disk.
-
-    Raises:
-        NotFound: the app has no repository there.
-        VerificationError: a signature does not hold.
-    """
-    chain = _roots(read, trusted_root or read("metadata/1.root.json"))
-    root = roles.parse(chain[-1], Root, "root")
-    timestamp = roles.parse(read(TIMESTAMP), Timestamp, "timestamp")
-    roles.verify(root.signed, "timestamp", timestamp)
-    number = timestamp.signed.snapshot_meta.version
-    snapshot = roles.parse(read(f"metadata/{number}.snapshot.json"), Snapshot, "snapshot")
-    roles.verify(root.signed, "snapshot", snapshot)
-    targets = _role(read, snapshot, "targets", root.signed)
-    channels = _role(read, snapshot, roles.CHANNELS, targets.signed)
-    return Head(
-        root=root,
-        roots=chain,
-        timestamp=timestamp,
-        snapshot=snapshot,
-        targets=targets,
-        channels=channels,
-    )
-
-
-def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel | None:
-    """A channel's present content, its digest verified; None if there is no such channel."""
-    target = head.channels.signed.targets.get(channel_path(platform, channel))
-    if target is None:
-        return None
-    content = read(roles.stored_at(target))
-    if len(content) != target.length or digest_of(content) != target.hashes["sha256"]:
-        raise VerificationError(
-            f"The channel file {target.path} is not the one that was signed.",
-            remedy="Restore it from a backup, or set the channel again.",
-            field=target.path,
-        )
-    return Channel.from_bytes(content)
-
-
-def next_version(read: Read, name: str, current: int) -> int:
-    """The next number for a role that nobody took: what a crashed run left there may be junk, and stays."""
-    for number in range(current + 1, current + _LARGEST_JUMP):
-        try:
-            read(f"metadata/{number}.{name}.json")
-        except NotFound:
-            return number
-    raise VerificationError(
-        f"{_LARGEST_JUMP} versions of the {name} role above {current} are taken.",
-        remedy="This is no repository of ours, or a mirror that answers everything: check the address.",
-        field=name,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,46 +176,6 @@ class AppRepository:
         )
 
 
-def _roots(read: Read, first: bytes) -> tuple[bytes, ...]:
-    """Follow the chain of roots; each is signed by its predecessor's keys and its own (specification §5.3)."""
-    chain = [first]
-    present = roles.parse(first, Root, "root")
-    roles.verify(present.signed, "root", present)
-    while True:
-        try:
-            data = read(f"metadata/{present.signed.version + 1}.root.json")
-        except NotFound:
-            return tuple(chain)
-        following = roles.parse(data, Root, "root")
-        roles.verify(present.signed, "root", following)
-        roles.verify(following.signed, "root", following)
-        if following.signed.version != present.signed.version + 1:
-            raise VerificationError(
-                f"Root {following.signed.version} stands under the number {present.signed.version + 1}.",
-                remedy="Restore the repository from a backup.",
-                field="root",
-            )
-        chain.append(data)
-        present = following
-
-
-def _role(read: Read, snapshot: Metadata[Snapshot], name: str, delegator: Root | Targets) -> Metadata[Targets]:
-    meta = snapshot.signed.meta.get(f"{name}.json")
-    if meta is None:
-        raise VerificationError(
-            f"The snapshot does not name the {name} role.", remedy="Restore the repository from a backup.", field=name
-        )
-    role = roles.parse(read(f"metadata/{meta.version}.{name}.json"), Targets, name)
-    roles.verify(delegator, name, role)
-    if role.signed.version != meta.version:
-        raise VerificationError(
-            f"The {name} role says version {role.signed.version}, the snapshot {meta.version}.",
-            remedy="Restore the repository from a backup.",
-            field=name,
-        )
-    return role
-
-
 def _fresh(name: str, role: Metadata[Targets]) -> None:
     """A role that has run out would end in FAILURE_INTEGRITY on every device."""
     if role.signed.is_expired(roles.now()):
@@ -342,10 +188,10 @@ def _sane(name: str, role: Metadata[Targets], length: int, head: Head) -> None:
     """What would verify and yet be read by nobody: a device's client has bounds, and so has everybody who edits next."""
     jump = role.signed.version - head.role(name).signed.version
     longest = max((target.length for target in role.signed.targets.values()), default=0) if name == roles.CHANNELS else 0
-    if jump > _LARGEST_JUMP or length > _LARGEST_ROLE or longest > _LARGEST_CHANNEL:
+    if jump > LARGEST_JUMP or length > _LARGEST_ROLE or longest > _LARGEST_CHANNEL:
         raise EndpointRefused(
             f"The {name} role has {length} bytes, jumps {jump} versions, or names a channel file of {longest} bytes.",
-            remedy=f"At most are {_LARGEST_ROLE} bytes, {_LARGEST_JUMP} versions and {_LARGEST_CHANNEL} bytes; retire old "
+            remedy=f"At most are {_LARGEST_ROLE} bytes, {LARGEST_JUMP} versions and {_LARGEST_CHANNEL} bytes; retire old "
             "releases, and make the edit from the present state.",
             field=name,
         )

@@ -12,7 +12,7 @@ from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.repository import defaults
 from mlpublish.repository.access import access
-from mlpublish.repository.repository import Head, Read, next_version
+from mlpublish.repository.head import Head, Read, next_version
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import manifest_digest, open_bundle
 from mlpublish.trust.releases import write_release

@@ -28,7 +28,7 @@ from mlpublish.publishing.publish import publish
 from mlpublish.reports import CheckReport
 from mlpublish.repository import channels
 from mlpublish.repository.development import Development
-from mlpublish.repository.repository import Head
+from mlpublish.repository.head import Head
 from mlpublish.signing.sign import sign
 from mlpublish.storage.in_folder import FolderStore
 from mlpublish.trust import roles

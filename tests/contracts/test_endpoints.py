@@ -14,7 +14,7 @@ from mlpublish.errors import AlreadyPublished, Conflict, DigestMismatch, Endpoin
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
-from mlpublish.repository.repository import next_version, read_head
+from mlpublish.repository.head import next_version, read_head
 
 APP = "com.acme.digits"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,20 @@ VERBS = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_loads_only_what_its_own_work_needs(verb: str) -> None:
     assert loaded_by(f"import mlpublish; mlpublish.{verb}") & set(VERBS[verb]) == set()
+
+
+def test_the_street_from_bundle_to_device_runs_without_any_framework(tmp_path: Path) -> None:
+    """Not only the import: the work itself, from a bundle that carries a file to the device that has it."""
+    (tmp_path / "labels.txt").write_text("one\ntwo\n")
+    street = (
+        "import mlpublish as m; from pathlib import Path; from mlpublish.repository.development import Development; "
+        "folder = Path(sys.argv[1]); dev = Development.make(folder / 'dev').folder; "
+        "made = m.bundle(files=[folder / 'labels.txt'], name='labels', out=folder); "
+        "app = m.App(id='com.acme.a', version='1.0'); "
+        "signed = m.sign(made, repository=dev, app=app, out=folder / 'signed'); "
+        "m.verify(signed.folder, root=Development(dev).first_root(app.id)); m.publish(signed, to=dev); "
+        "m.channel.set(app.id, to=dev, app_version='1.0', release=1); "
+        "assert m.check(app, at=dev, device=folder / 'phone').installed == 1"
+    )
+    heavy = {"torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"}
+    assert loaded_by(street, str(tmp_path)) & heavy == set()

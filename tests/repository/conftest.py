@@ -20,7 +20,8 @@ from mlpublish.publishing.publish import publish
 from mlpublish.repository import channels
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Edit
-from mlpublish.repository.repository import AppRepository, Head, next_version
+from mlpublish.repository.head import Head, next_version
+from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore
 from mlpublish.trust import roles
 
