@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 
 import mlflow
 import numpy as np
@@ -85,7 +86,7 @@ def test_a_missing_extra_is_named_with_its_pip_line(shell, here, digits, tmp_pat
     blocked.mkdir()
     (source / "MLmodel").write_text(TORCH_MODEL)
     (source / "data").mkdir()
-    (source / "data" / "model.pt2").write_bytes(b"")
+    zipfile.ZipFile(source / "data" / "model.pt2", "w").close()
     (blocked / "sitecustomize.py").write_text(NO_TORCH)
     client = mlflow.MlflowClient()
     client.create_registered_model("cnn")
