@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 TREE = Path(__file__).parents[2]
 OWN = {"mypy", "ruff", "types-requests", "torch", "mlpublish"}  # tools and extras that a lowest run does not need
@@ -21,6 +26,11 @@ def test_the_lowest_run_installs_exactly_the_lower_bounds() -> None:
         re.findall(r"^([a-z0-9-]+)==([0-9.]+)$", (TREE / ".ci" / "lowest.txt").read_text(encoding="utf-8"), re.MULTILINE)
     )
     assert {name: _padded(bound) for name, bound in wanted.items()} == {name: _padded(bound) for name, bound in pinned.items()}
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the test extra brings torch on Python 3.11 only")
+def test_the_torch_tests_cannot_be_skipped_in_ci() -> None:
+    assert os.environ.get("CI") != "true" or find_spec("torch") is not None, "pip install 'mlpublish[test]' brings torch here"
 
 
 def _padded(bound: str) -> list[int]:
