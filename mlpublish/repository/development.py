@@ -17,7 +17,8 @@ from pathlib import Path
 
 from mlpublish.errors import NotFound, RecipeError
 from mlpublish.formats.policy import POLICY_PATH, Policy
-from mlpublish.repository.repository import AppRepository, Online
+from mlpublish.repository.online import Online
+from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore, create_private
 from mlpublish.trust import roles
 from mlpublish.trust.keys import new_key_file
@@ -93,7 +94,7 @@ class Development:
 
     def online(self) -> Online:
         """The keys of snapshot and timestamp, for commits to the folder itself."""
-        return Online(snapshot=self.signer("snapshot"), timestamp=self.signer("timestamp"))
+        return Online(snapshot=(self.signer("snapshot"),), timestamp=(self.signer("timestamp"),))
 
     def first_root(self, app_id: str) -> bytes:
         """The app's ``1.root.json``, what an app build would embed.

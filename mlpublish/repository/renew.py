@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from mlpublish.errors import MlpublishError
 from mlpublish.repository.head import Head
-from mlpublish.repository.repository import AppRepository, Online
+from mlpublish.repository.online import Online
+from mlpublish.repository.repository import AppRepository
 from mlpublish.trust import roles
 
 

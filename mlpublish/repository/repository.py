@@ -8,7 +8,7 @@ ever replaced, or start over. A crash at any write leaves the old state current,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
@@ -16,23 +16,13 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, Expired, FormatError, VerificationError
 from mlpublish.repository.endpoint import Edit
 from mlpublish.repository.head import LARGEST_JUMP, TIMESTAMP, Head, read_head
+from mlpublish.repository.online import Online
 from mlpublish.storage.blobs import BlobStore
 from mlpublish.trust import roles
-from mlpublish.trust.signer import Signer
 
 _TRIES = 50
 _LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
 _LARGEST_CHANNEL = 1024 * 1024  # bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Online:
-    """The keys that say what is fresh, and for how many days."""
-
-    snapshot: Signer
-    timestamp: Signer
-    snapshot_days: float = 30
-    timestamp_days: float = 14
 
 
 class AppRepository:
@@ -167,12 +157,12 @@ class AppRepository:
         number = head.snapshot.signed.version + 1
         while True:
             snapshot = roles.new_snapshot(number, online.snapshot_days, targets.signed.version, channels.signed.version)
-            if self.store.create(f"metadata/{number}.snapshot.json", roles.signed_by(snapshot, online.snapshot).to_bytes()):
+            if self.store.create(f"metadata/{number}.snapshot.json", roles.signed_by(snapshot, *online.snapshot).to_bytes()):
                 break
             number += 1
         stamp = roles.new_timestamp(head.timestamp.signed.version + 1, online.timestamp_days, number)
         return self.store.replace_if(
-            "metadata/timestamp.json", roles.signed_by(stamp, online.timestamp).to_bytes(), tag=head.tag
+            "metadata/timestamp.json", roles.signed_by(stamp, *online.timestamp).to_bytes(), tag=head.tag
         )
 
 

@@ -16,7 +16,7 @@ from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository import commits
 from mlpublish.repository.apps import Apps
 from mlpublish.repository.endpoint import Edit
-from mlpublish.repository.repository import Online
+from mlpublish.repository.online import Online
 from mlpublish.server.answers import json_answer
 from mlpublish.server.auth import Gate
 from mlpublish.server.staging import Staging

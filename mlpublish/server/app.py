@@ -27,7 +27,7 @@ from mlpublish.errors import MlpublishError
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository.apps import Apps
 from mlpublish.repository.renew import renew
-from mlpublish.repository.repository import Online
+from mlpublish.repository.online import Online
 from mlpublish.server.answers import LOG, answer_errors, json_answer, log_requests
 from mlpublish.server.api import Api
 from mlpublish.server.audit import Audit

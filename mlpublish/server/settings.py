@@ -27,7 +27,7 @@ from typing import Any, NoReturn, TypeVar
 
 from mlpublish import plugins
 from mlpublish.errors import NotFound, RecipeError
-from mlpublish.repository.repository import Online
+from mlpublish.repository.online import Online
 from mlpublish.trust.signer import signer_for
 
 T = TypeVar("T")
@@ -92,8 +92,8 @@ class ServerSettings:
             SigningError: one cannot be opened.
         """
         return Online(
-            snapshot=signer_for(self.snapshot),
-            timestamp=signer_for(self.timestamp),
+            snapshot=(signer_for(self.snapshot),),
+            timestamp=(signer_for(self.timestamp),),
             snapshot_days=self.snapshot_days,
             timestamp_days=self.timestamp_days,
         )

@@ -140,10 +140,11 @@ def with_channel(role: Metadata[Targets], channel: Channel, *, version: int) -> 
     return edited
 
 
-def signed_by(role: Metadata[S], signer: Signer) -> Metadata[S]:
-    """The role with one more signature."""
-    signature = signer.sign(role.signed_bytes)
-    role.signatures[signature.keyid] = signature
+def signed_by(role: Metadata[S], *signers: Signer) -> Metadata[S]:
+    """The role with these signatures too."""
+    for signer in signers:
+        signature = signer.sign(role.signed_bytes)
+        role.signatures[signature.keyid] = signature
     return role
 
 

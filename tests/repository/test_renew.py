@@ -8,7 +8,8 @@ import pytest
 from mlpublish.errors import MlpublishError
 from mlpublish.repository.development import Development
 from mlpublish.repository.renew import is_due, renew
-from mlpublish.repository.repository import AppRepository, Online
+from mlpublish.repository.online import Online
+from mlpublish.repository.repository import AppRepository
 from mlpublish.trust import roles
 
 
@@ -17,7 +18,7 @@ def online(development: Development) -> Callable[..., Online]:
     """Keys with lives of so many days."""
 
     def lives(*, snapshot: float = 7, timestamp: float = 1) -> Online:
-        keys = {name: development.signer(name) for name in ("snapshot", "timestamp")}
+        keys = {name: (development.signer(name),) for name in ("snapshot", "timestamp")}
         return Online(**keys, snapshot_days=snapshot, timestamp_days=timestamp)
 
     return lives

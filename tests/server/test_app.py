@@ -10,7 +10,7 @@ import pytest
 
 from mlpublish.errors import MlpublishError, SigningError
 from mlpublish.repository.development import Development
-from mlpublish.repository.repository import Online
+from mlpublish.repository.online import Online
 from mlpublish.server.app import serve
 from mlpublish.trust import roles
 
@@ -108,7 +108,7 @@ def test_a_key_that_is_gone_is_told_before_it_listens(development: Development) 
 def test_what_ran_out_while_it_was_down_is_renewed_before_it_answers(development: Development, serving: Any) -> None:
     repository = development.app(APP)
     signer = development.signer
-    short = Online(snapshot=signer("snapshot"), timestamp=signer("timestamp"), snapshot_days=-1, timestamp_days=-1)
+    short = Online(snapshot=(signer("snapshot"),), timestamp=(signer("timestamp"),), snapshot_days=-1, timestamp_days=-1)
     repository.commit({}, short, lambda _target: None)
     assert repository.head().timestamp.signed.expires < roles.now()
     with serving(development.folder):
