@@ -223,6 +223,7 @@ class Receipt(Shown):
     Args:
         created: False if the very same release stood there already.
         channel: the channel that points at it, where ``release()`` set one.
+        change: the change that waits for other holders' signatures, if the app role needs more than one.
         models: the bundle's models with their evidence.
     """
 
@@ -234,6 +235,7 @@ class Receipt(Shown):
     sha256: str
     created: bool
     channel: str | None = None
+    change: str | None = None
     models: tuple[ModelEntry, ...] = ()
 
     def rows(self) -> Mapping[str, object]:
@@ -243,7 +245,8 @@ class Receipt(Shown):
             "bundle": f"{self.name} {self.version}",
             "endpoint": self.endpoint,
             "channel": self.channel,
-            "new": "yes" if self.created else "no, it stood there already",
+            "new": "yes" if self.created else "no, it stood there already" if self.change is None else "not yet",
+            "waits for signatures": self.change and f"change {self.change}: mlpublish review sign --app {self.app.id}",
             "bundle sha256": self.sha256,
         }
         for model in self.models:
@@ -262,5 +265,6 @@ class Receipt(Shown):
             "sha256": self.sha256,
             "created": self.created,
             "channel": self.channel,
+            "change": self.change,
             "parity": {model.name: None if model.parity is None else model.parity.to_dict() for model in self.models},
         }

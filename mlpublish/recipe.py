@@ -88,7 +88,8 @@ def release(
 
     Returns:
         A Receipt. Releasing again what the channel offers changes nothing and says so (``created`` is False); rollout and
-        pause stay as an operator left them. After a rollback to an older release it offers this one again.
+        pause stay as an operator left them. Where the app role needs more signatures the release waits as a change
+        (``change`` names it), and no channel is touched. After a rollback to an older release it offers this one again.
 
     Raises:
         RecipeError, NotFound: something is missing; found before anything is converted.
@@ -112,6 +113,8 @@ def release(
         tell("Bundling")
         made = bundle(*converted, name=name, version=version, files=files, out=folder)
         receipt = _published(made, recipe, folder, tell)
+        if receipt.change is not None:  # a channel can offer it once its reviewers have signed
+            return receipt
         tell(f"Pointing channel {recipe.channel} at release {receipt.number}")
         channels.offer(
             recipe.app,

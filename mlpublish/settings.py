@@ -16,10 +16,11 @@ from typing import Any
 
 from mlpublish.artifacts import App
 from mlpublish.errors import RecipeError
+from mlpublish.formats.key_uri import KeyUri
 
 FILE = "mlpublish.toml"
 _TOP = ("repository", "endpoint", "channel", "platform", "token_file", "keys", "apps", "recipe")
-_KEYS = ("targets", "channels")
+_KEYS, _ONLINE = ("root", "targets", "channels"), ("snapshot", "timestamp")
 _APP = ("version", "platform", "channel", "root")
 _RECIPE = ("target", "precision", "tolerance")
 
@@ -39,7 +40,8 @@ class Settings:
     """Everything that may be left out of a call.
 
     Args:
-        keys: role (``targets``, ``channels``) -> key URI.
+        keys: role (``root``, ``targets``, ``channels``) -> key URI.
+        online: role (``snapshot``, ``timestamp``) -> key URIs, all of which sign while one is being replaced.
         recipe: keywords of ``convert()``: target, precision, tolerance.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     platform: str = "ios"
     token_file: Path | None = None
     keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    online: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     apps: Mapping[str, AppSettings] = field(default_factory=lambda: MappingProxyType({}))
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -114,6 +117,13 @@ def refuse_unknown(values: Mapping[str, object], known: tuple[str, ...], where: 
             )
 
 
+def one_or_more(value: object) -> tuple[str, ...]:
+    """The texts of a setting that is one text or a list of them; none for anything else."""
+    values = value if isinstance(value, list) else [value]
+    texts = tuple(each for each in values if isinstance(each, str) and each)
+    return texts if len(texts) == len(values) else ()
+
+
 def _read(file: Path) -> Settings:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -122,7 +132,7 @@ def _read(file: Path) -> Settings:
     refuse_unknown(values, _TOP, FILE)
     base = file.parent
     keys = _table(values, "keys")
-    refuse_unknown(keys, _KEYS, f"{FILE} [keys]")
+    refuse_unknown(keys, _KEYS + _ONLINE, f"{FILE} [keys]")
     token_file = _text(values, "token_file")
     return Settings(
         repository=_located(_text(values, "repository"), base),
@@ -130,7 +140,8 @@ def _read(file: Path) -> Settings:
         channel=_text(values, "channel") or "stable",
         platform=_text(values, "platform") or "ios",
         token_file=None if token_file is None else base / token_file,
-        keys=MappingProxyType({role: _located(_text(keys, role), base) or "" for role in keys}),
+        keys=MappingProxyType({role: _key(keys, role, base) for role in _KEYS if role in keys}),
+        online=MappingProxyType({role: _keys(keys, role, base) for role in _ONLINE if role in keys}),
         apps=MappingProxyType({app_id: _app(table, app_id, base) for app_id, table in _table(values, "apps").items()}),
         recipe=MappingProxyType(_recipe(_table(values, "recipe"))),
     )
@@ -167,6 +178,19 @@ def _located(value: str | None, base: Path) -> str | None:
     if value.startswith("file:"):
         return f"file:{base / value.removeprefix('file:')}"
     return value if ":" in value else str(base / value)
+
+
+def _key(values: Mapping[str, object], role: str, base: Path) -> str:
+    return KeyUri.parse(_text(values, role) or "").under(base)
+
+
+def _keys(values: Mapping[str, object], role: str, base: Path) -> tuple[str, ...]:
+    uris = one_or_more(values[role])
+    if not uris:
+        raise RecipeError(
+            f"{FILE}: {role} must be a key URI or a list of them.", remedy='Write it as "file:key.pem".', field=role
+        )
+    return tuple(KeyUri.parse(uri).under(base) for uri in uris)
 
 
 def _text(values: Mapping[str, object], key: str) -> str | None:

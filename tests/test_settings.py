@@ -19,8 +19,11 @@ platform = "ipados"
 token_file = "secrets/token"
 
 [keys]
+root = "keystore:keys/root.p12?alias=a&storepass-file=keys/root.pass"
 targets = "file:keys/release.pem"
 channels = "pkcs11:token=ops"
+snapshot = "keys/snapshot.pem"
+timestamp = ["file:keys/old.pem", "awskms:alias/new"]
 
 [apps."com.acme.insurance"]
 version = "2.0"
@@ -57,7 +60,15 @@ def test_every_documented_key_is_read_and_paths_are_relative_to_the_file(here):
     assert found.repository == str(here / "dev")
     assert found.endpoint == "https://updates.acme.com"
     assert found.token_file == here / "secrets/token"
-    assert dict(found.keys) == {"targets": f"file:{here / 'keys/release.pem'}", "channels": "pkcs11:token=ops"}
+    assert dict(found.keys) == {
+        "root": f"keystore:{here}/keys/root.p12?alias=a&storepass-file={here}/keys/root.pass",
+        "targets": f"file:{here}/keys/release.pem",
+        "channels": "pkcs11:token=ops",
+    }
+    assert dict(found.online) == {
+        "snapshot": (f"file:{here}/keys/snapshot.pem",),
+        "timestamp": (f"file:{here}/keys/old.pem", "awskms:alias/new"),
+    }
     assert found.app("com.acme.insurance").root == here / "roots/1.root.json"
     assert dict(found.recipe) == {"target": "iOS17", "precision": "float32", "tolerance": 0.001}
 
@@ -111,6 +122,7 @@ def test_of_several_apps_none_is_guessed():
     [
         ('repositry = "dev"', "repositry", "repository"),
         ('[keys]\ntarget = "file:k"', "target", "targets"),
+        ('[keys]\ntimestap = "file:k"', "timestap", "timestamp"),
         ('[apps."a.b"]\nverion = "1"', "verion", "version"),
         ("[recipe]\ntolerence = 1", "tolerence", "tolerance"),
     ],
@@ -132,6 +144,9 @@ def test_a_key_that_resembles_none_is_answered_with_all():
         ('keys = "file:k"', "keys"),
         ('[apps]\n"a.b" = "2.0"', "a.b"),
         ('[apps."a.b"]\nversion = 2.0', "version"),
+        ('[keys]\nroot = ["file:a", "file:b"]', "root"),
+        ("[keys]\ntimestamp = []", "timestamp"),
+        ('[keys]\nsnapshot = ["file:a", 2]', "snapshot"),
         ("[recipe]\ntolerance = [1]", "tolerance"),
         ('[recipe]\ntolerance = "small"', "tolerance"),
         ("[recipe]\ntarget = 17", "target"),

@@ -20,10 +20,11 @@ from typing import Protocol
 from mlpublish import settings
 from mlpublish.artifacts import App
 from mlpublish.checking import device as devices
-from mlpublish.checking.device import Device, Installed
+from mlpublish.checking.device import Device
 from mlpublish.checking.fetching import Transport, download, stop_if, transport_for
 from mlpublish.checking.metadata import Metadata, Trust, refresh
 from mlpublish.checking.outcome import DeviceFailure, outcome_of
+from mlpublish.checking.state import Installed
 from mlpublish.errors import RecipeError
 from mlpublish.formats.channel import DeviceFacts, Offer, bundle_path, offer_for, pointed_at
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
@@ -173,6 +174,7 @@ def _played(play: _Play, trust: Trust, channel: str) -> CheckReport:
 
 
 def _update(play: _Play, trust: Trust, channel: str) -> CheckReport:
+    play.device.leave_altered(play.app)
     with play.phase("metadata"):
         known = refresh(play.transport, play.device, trust, play.cancel, play.app.id)
         play.signed_by = known.signed_by
@@ -181,6 +183,7 @@ def _update(play: _Play, trust: Trust, channel: str) -> CheckReport:
     left = _leave_withdrawn(play, known, floor)
     with play.phase("channel"):
         content = known.channel(play.app.platform, channel)
+    play.device.saw_verified(known.clock.judged)
     pointed = pointed_at(content, play.facts)
     play.offered = None if isinstance(pointed, Reason) else pointed
     releases = {} if play.offered is None else known.releases(play.offered)
@@ -217,6 +220,7 @@ def _take(play: _Play, known: Metadata, number: int) -> CheckReport:
 
 def _leave_withdrawn(play: _Play, known: Metadata, floor: int) -> bool:
     current = play.device.current_for(play.app)
+    play.device.forget_withdrawn(known.policy.withdrawn)
     if current is None or current.release not in known.policy.withdrawn:
         return False
     play.device.leave(play.app, known.policy.withdrawn, floor)

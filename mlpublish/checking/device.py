@@ -14,82 +14,24 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mlpublish.artifacts import App
 from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.checking.state import DEVICE_FORMAT, Installed, State, read_state
 from mlpublish.errors import DigestMismatch, FormatError, NewerFormat, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.formats.wire import Reader, dump
-from mlpublish.storage.in_folder import flush_folder, replace_file
+from mlpublish.formats.wire import Reader, digest_of_stream, dump
+from mlpublish.storage.in_folder import flush_folder, make_folder, replace_file
 from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
 
-DEVICE_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """A release on the device, and the app version it was installed for."""
-
-    release: int
-    sha256: str
-    platform: str
-    app_version: str
-
-    @property
-    def folder(self) -> str:
-        return f"{self.release}-{self.sha256[:12]}"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "release": self.release,
-            "sha256": self.sha256,
-            "platform": self.platform,
-            "app_version": self.app_version,
-        }
-
-    @classmethod
-    def from_reader(cls, reader: Reader) -> Installed:
-        return cls(
-            release=reader.whole_number("release", least=1),
-            sha256=reader.digest("sha256"),
-            platform=reader.text("platform"),
-            app_version=reader.text("app_version"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What is in use, what was before, and the highest floors seen (``<platform>/<app version>`` -> release)."""
-
-    current: Installed | None = None
-    previous: Installed | None = None
-    floors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-
-    def to_bytes(self) -> bytes:
-        return dump(
-            {
-                "format": DEVICE_FORMAT,
-                "current": None if self.current is None else self.current.to_dict(),
-                "previous": None if self.previous is None else self.previous.to_dict(),
-                "floors": dict(self.floors),
-            }
-        )
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> State:
-        reader = Reader.parse(data, what="state.json")
-        reader.version("format", known=DEVICE_FORMAT)
-        return cls(
-            current=reader.optional("current", lambda name: Installed.from_reader(reader.inner(name))),
-            previous=reader.optional("previous", lambda name: Installed.from_reader(reader.inner(name))),
-            floors=MappingProxyType(reader.number_map("floors")),
-        )
+_TIME_STEP = timedelta(hours=1)  # a finer one would write state.json at checks that bring nothing new
 
 
 class Device:
@@ -115,7 +57,7 @@ class Device:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, f"Another check is at work in {folder}.") from exc
-            yield cls(folder, _identity(folder / "device.json", app_id), _state(folder / "state.json"))
+            yield cls(folder, _identity(folder / "device.json", app_id), read_state(folder / "state.json"))
 
     def path_of(self, installed: Installed) -> Path:
         return self.folder / "releases" / installed.folder
@@ -147,9 +89,10 @@ class Device:
             DigestMismatch: the manifest is not the signed one, or does not say what is inside.
         """
         place = self.path_of(installed)
-        incoming = place.parent / f".incoming-{installed.folder}"
-        shutil.rmtree(incoming, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        incoming, outgoing = (place.parent / f".{way}-{installed.folder}" for way in ("incoming", "outgoing"))
+        for left in (incoming, outgoing):
+            shutil.rmtree(left, ignore_errors=True)
+        make_folder(place.parent)
         try:
             with bundle.open("rb") as stream:
                 archive = Archive.read(stream)
@@ -157,7 +100,8 @@ class Device:
                 _check_manifest(archive, manifest_sha256)
                 check_contents(manifest, archive.unpack(incoming, on_bytes))
             _flush_folders(incoming)
-            shutil.rmtree(place, ignore_errors=True)  # the previous release, or a check that died before the swap
+            if place.exists():  # the previous release, or a check that died before the swap; never to be found half there
+                place.rename(outgoing)
             incoming.rename(place)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
@@ -174,6 +118,30 @@ class Device:
         kept = previous if fits else None
         self.save(replace(self.state, current=kept, previous=None))
 
+    def leave_altered(self, app: App) -> None:
+        """Stop using a release whose files are not as they were unpacked; every byte is read (about a second per gigabyte).
+
+        Raises:
+            DeviceFailure: INTEGRITY, if there was one; the previous release is in use then, else none.
+        """
+        current, previous = self.current_for(app), self.previous_for(app)
+        wrong = None if current is None else self._altered(current)
+        if current is None or wrong is None:
+            return
+        floor = self.state.floors.get(f"{app.platform}/{app.version}", 0)
+        fits = previous is not None and previous.release >= floor and self._altered(previous) is None
+        self.save(replace(self.state, current=previous if fits else None, previous=None))
+        raise DeviceFailure(
+            UpdateStatus.FAILURE_INTEGRITY,
+            f"{wrong} Something on the device changed release {current.release} after it was installed; it is used no more. "
+            "Check again to fetch it anew.",
+        )
+
+    def forget_withdrawn(self, withdrawn: Mapping[int, str]) -> None:
+        """A previous release that was withdrawn is never gone back to."""
+        if self.state.previous is not None and self.state.previous.release in withdrawn:
+            self.save(replace(self.state, previous=None))
+
     def raise_floor(self, app: App, floor: int) -> int:
         """Remember the highest floor seen for an app version, and give it back."""
         key = f"{app.platform}/{app.version}"
@@ -181,6 +149,11 @@ class Device:
         if highest != self.state.floors.get(key, 0):
             self.save(replace(self.state, floors=MappingProxyType({**self.state.floors, key: highest})))
         return highest
+
+    def saw_verified(self, at: datetime) -> None:
+        """Remember the newest time at which everything verified, to the hour."""
+        if self.state.verified_at is None or at - self.state.verified_at >= _TIME_STEP:
+            self.save(replace(self.state, verified_at=at))
 
     def save(self, state: State) -> None:
         """The one step that changes what is in use."""
@@ -195,6 +168,15 @@ class Device:
         except (OSError, FormatError):
             return None  # lost on the device: it is fetched again
         return installed
+
+    def _altered(self, installed: Installed) -> str | None:
+        """What is wrong with an installed release's files, if anything."""
+        folder = self.path_of(installed)
+        try:
+            check_contents(self.manifest_of(installed), _contents(folder))
+        except DigestMismatch as exc:
+            return exc.problem
+        return None
 
     def _sweep(self) -> None:
         """Drop what neither the current nor the previous release needs."""
@@ -222,24 +204,14 @@ def _prepared(folder: Path) -> BinaryIO:
         if (folder / name).is_symlink():  # what is swept below it would be somebody else's
             raise RecipeError(f"{folder / name} is a link.", remedy="Name a new folder with --device.", field="device")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder, mode=0o700)
         lock = (folder / "lock").open("ab")
-        (folder / "metadata").mkdir(exist_ok=True)
+        make_folder(folder / "metadata")
     except OSError as exc:
         raise RecipeError(
             f"The device folder {folder} cannot be used: {exc.strerror}.", remedy="Name another one.", field="device"
         ) from exc
     return lock
-
-
-def _state(file: Path) -> State:
-    """What is in use; a file that the disk spoiled counts for nothing, and the next offer is installed anew."""
-    try:
-        return State.from_bytes(file.read_bytes())
-    except NewerFormat:
-        raise
-    except (FileNotFoundError, FormatError):
-        return State()
 
 
 def _identity(file: Path, app_id: str) -> str:
@@ -269,6 +241,19 @@ def _check_manifest(archive: Archive, signed: str) -> None:
             remedy="Sign and publish the bundle again.",
             field=MANIFEST_PATH,
         )
+
+
+def _contents(folder: Path) -> dict[str, tuple[int, str]]:
+    """The files below a folder; a link counts as a file of no length, because no bundle holds one."""
+    found: dict[str, tuple[int, str]] = {}
+    for file in folder.rglob("*"):
+        name = file.relative_to(folder).as_posix()
+        if file.is_symlink():
+            found[name] = (0, "")
+        elif file.is_file():
+            with file.open("rb") as stream:
+                found[name] = (file.stat().st_size, digest_of_stream(stream))
+    return found
 
 
 def _flush_folders(folder: Path) -> None:

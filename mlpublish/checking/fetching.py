@@ -16,7 +16,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
 from urllib3.exceptions import HTTPError
 
-from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.checking.outcome import ALTERED, DeviceFailure
 from mlpublish.connections import new_session, proxies_for, reason_of
 from mlpublish.errors import RecipeError
 from mlpublish.formats.status import UpdateStatus
@@ -118,6 +118,14 @@ class MetadataFetcher(FetcherInterface):
     def __init__(self, transport: Transport, cancel: threading.Event) -> None:
         self._transport = transport
         self._cancel = cancel
+        self.received: dict[str, bytes] = {}  # role -> the newest metadata that came, whether it holds or not
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        content = super().download_bytes(url, max_length)
+        folder, _, name = url.rpartition("/")
+        if folder == "metadata":
+            self.received[name.removesuffix(".json").rpartition(".")[2]] = content
+        return content
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         return self._until_canceled(self._transport.open(url).chunks)
@@ -164,7 +172,8 @@ def download(
     if found != sha256:
         part.unlink()
         raise DeviceFailure(
-            UpdateStatus.FAILURE_INTEGRITY, f"The bundle that came has sha256 {found[:12]}…, signed was {sha256[:12]}…."
+            UpdateStatus.FAILURE_INTEGRITY,
+            f"The bundle that came has sha256 {found[:12]}…, signed was {sha256[:12]}…. {ALTERED}",
         )
     return received
 
@@ -196,7 +205,7 @@ def _receive(
                 on_bytes(body.start + received)
                 if body.start + received > length:
                     stream.truncate(0)
-                    raise DeviceFailure(UpdateStatus.FAILURE_INTEGRITY, "The server sends more than was signed.")
+                    raise DeviceFailure(UpdateStatus.FAILURE_INTEGRITY, f"The server sends more than was signed. {ALTERED}")
         except DownloadError as exc:
             raise DeviceFailure(UpdateStatus.FAILURE_DOWNLOADING, f"The download broke off: {exc.__cause__ or exc}.") from exc
         finally:

@@ -7,10 +7,11 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Root, TargetFile, Targets
 from tuf.ngclient import Updater
 
+from mlpublish.checking.clock import Clock
 from mlpublish.checking.device import Device
 from mlpublish.checking.fetching import MetadataFetcher, Transport
 from mlpublish.checking.outcome import DeviceFailure
@@ -18,7 +19,7 @@ from mlpublish.errors import FormatError, RecipeError, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.storage.in_folder import replace_file
+from mlpublish.storage.in_folder import make_folder, replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.pin import read_pin, root_under
 
@@ -41,11 +42,13 @@ class Metadata:
     rolled back until they overtook them.
     """
 
-    def __init__(self, updater: Updater, fetcher: MetadataFetcher, device: Device, app_id: str) -> None:
+    def __init__(self, updater: Updater, fetcher: MetadataFetcher, device: Device, app_id: str, clock: Clock) -> None:
+        self.clock = clock
         self._updater = updater
         self._fetcher = fetcher
         self._device = device
         self._app_id = app_id
+        clock.refuse_expired(self._copied("root", "timestamp", "snapshot", "targets"))
         if self.policy.app_id != app_id:
             raise VerificationError(f"The repository is for {self.policy.app_id}.", remedy="Ask the app's own.", field="app")
         self._keep()
@@ -57,9 +60,9 @@ class Metadata:
     @property
     def signed_by(self) -> dict[str, tuple[str, ...]]:
         """role -> key ids whose signatures counted, read from what the client has just verified."""
-        folder = self._device.folder / _COPY
-        root = roles.parse((folder / "root.json").read_bytes(), Root, "root")
-        targets = roles.parse((folder / "targets.json").read_bytes(), Targets, "targets")
+        copied = self._copied("root", "targets")
+        root = roles.parse(copied["root"], Root, "root")
+        targets = roles.parse(copied["targets"], Targets, "targets")
         return {
             "root": roles.signers_of(root.signed, "root", root),
             "targets": roles.signers_of(root.signed, "targets", targets),
@@ -83,12 +86,19 @@ class Metadata:
 
     def channel(self, platform: str, channel: str) -> Channel | None:
         """A channel's verified content, from the device's cache if it has not changed; None if there is none."""
-        found = self._updater.get_targetinfo(channel_path(platform, channel))
-        role = (self._device.folder / _COPY / f"{roles.CHANNELS}.json").read_bytes()
-        roles.check_bound(roles.parse(role, Targets, roles.CHANNELS).signed, self._app_id)
-        self._keep()
+        try:
+            found = self._updater.get_targetinfo(channel_path(platform, channel))
+        except ExpiredMetadataError:
+            self.clock.refuse_expired(self._fetcher.received)
+            raise
+        copied = self._copied(roles.CHANNELS)  # none if the app role appoints nobody for it
+        for role in copied.values():
+            roles.check_bound(roles.parse(role, Targets, roles.CHANNELS).signed, self._app_id)
         if found is None:
+            self._keep()
             return None
+        self.clock.refuse_expired(copied)
+        self._keep()
         cached = self._device.folder / "cache" / f"{found.hashes['sha256']}.json"
         if self._updater.find_cached_target(found, str(cached)) is None:
             content = self._fetcher.download_bytes(roles.stored_at(found), found.length)
@@ -99,10 +109,15 @@ class Metadata:
             raise VerificationError("A channel file stands under another's name.", remedy="Set the channel again.")
         return parsed
 
+    def _copied(self, *names: str) -> dict[str, bytes]:
+        """The metadata of these roles, as far as the client has it."""
+        files = {name: self._device.folder / _COPY / f"{name}.json" for name in names}
+        return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
+
     def _keep(self) -> None:
         """Make what verified the device's own, roots first; what has not changed is not written."""
         copy, kept = self._device.folder / _COPY, self._device.folder / "metadata"
-        (kept / "root_history").mkdir(parents=True, exist_ok=True)
+        make_folder(kept / "root_history")
         for file in (*sorted(copy.glob("root_history/*.json")), *sorted(copy.glob("*.json"))):
             place, content = kept / file.relative_to(copy), file.read_bytes()
             if not place.is_file() or place.read_bytes() != content:
@@ -125,8 +140,12 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
     accepted = _accepted_roots(copy)
     bootstrap = accepted[0] if accepted else _first_root(trust, fetcher)
     updater = Updater(str(copy), "metadata/", fetcher=fetcher, bootstrap=bootstrap)
+    clock = Clock(shows=roles.now(), verified=device.state.verified_at)
     try:
         updater.refresh()
+    except ExpiredMetadataError:
+        clock.refuse_expired({"root": (copy / "root.json").read_bytes()} | fetcher.received)
+        raise
     except RepositoryError as exc:
         if accepted and trust.root is not None and trust.root not in accepted:
             raise DeviceFailure(
@@ -135,7 +154,7 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
                 "If the repository was made anew, play a fresh install with a new --device.",
             ) from exc
         raise
-    return Metadata(updater, fetcher, device, app_id)
+    return Metadata(updater, fetcher, device, app_id, clock)
 
 
 def _accepted_roots(folder: Path) -> list[bytes]:
@@ -159,7 +178,7 @@ def _first_root(trust: Trust, fetcher: MetadataFetcher) -> bytes:
 
 
 def _keep_only(cached: Path, content: bytes) -> None:
-    cached.parent.mkdir(exist_ok=True)
+    make_folder(cached.parent)
     for old in cached.parent.iterdir():
         old.unlink()
     replace_file(cached, content)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 
 from tuf.api.exceptions import (
+    BadVersionNumberError,
     DownloadError,
     DownloadHTTPError,
     DownloadLengthMismatchError,
-    ExpiredMetadataError,
+    LengthOrHashMismatchError,
     RepositoryError,
+    UnsignedMetadataError,
 )
 
 from mlpublish.errors import BundleError, FormatError, MlpublishError, NewerFormat, VerificationError
 from mlpublish.formats.status import UpdateStatus
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+ALTERED = "A host or cache altered it: purge the cache, or restore the file from a backup."
 
 
 class DeviceFailure(Exception):
@@ -43,15 +46,13 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
         case KeyboardInterrupt():
             return UpdateStatus.CANCELED, "The check was interrupted."
         case DownloadLengthMismatchError():
-            return UpdateStatus.FAILURE_INTEGRITY, f"The server sends more than was signed: {exc}."
+            return UpdateStatus.FAILURE_INTEGRITY, f"The server sends more than was signed: {exc}. {ALTERED}"
         case DownloadHTTPError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server answered {exc}."
         case DownloadError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server cannot be reached: {exc}."
-        case ExpiredMetadataError():
-            return UpdateStatus.FAILURE_INTEGRITY, f"The signed metadata has expired: {exc}."
         case RepositoryError():
-            return UpdateStatus.FAILURE_INTEGRITY, f"The signed metadata does not verify: {exc}."
+            return UpdateStatus.FAILURE_INTEGRITY, f"The signed metadata does not verify: {exc}. {_remedy_for(exc)}"
         case NewerFormat():
             return UpdateStatus.FAILURE_UNKNOWN, str(exc)
         case VerificationError() | FormatError():
@@ -64,3 +65,15 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
             return UpdateStatus.FAILURE_UNKNOWN, str(exc)
         case _:
             return UpdateStatus.FAILURE_UNKNOWN, f"{type(exc).__name__}: {exc}."
+
+
+def _remedy_for(exc: RepositoryError) -> str:
+    """Who can do something about metadata that TUF's client refused."""
+    match exc:
+        case BadVersionNumberError():
+            return "A mirror or cache is stale, or somebody replays an old state: purge the cache, or ask the origin."
+        case UnsignedMetadataError():
+            return "It is altered, or its signers do not hold the role: mlpublish repo status on the repository tells who does."
+        case LengthOrHashMismatchError():
+            return ALTERED
+    return "Run mlpublish repo status on the repository; if all is well there, a host or cache altered it."

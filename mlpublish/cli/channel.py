@@ -76,7 +76,7 @@ def resume(**where: Any) -> None:
 
 
 @command.command()
-@click.option("--release", type=int, metavar="N", help="By default the newest approved one below the present.")
+@click.option("--release", type=int, metavar="N", help="By default what the others keep, else the newest approved older one.")
 @_edits
 def rollback(release: int | None, **where: Any) -> None:
     """Offer an older approved release to everybody."""
@@ -94,23 +94,29 @@ def remove(**where: Any) -> None:
     outcome.tell("channel.remove", channels.remove(**_where(where)))
 
 
+def _reads(function: F) -> F:
+    """What every look at channels takes."""
+    for option in (
+        outcome.options,
+        options.token_file,
+        click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json."),
+        options.repository,
+        click.option("--at", metavar="URI", help="http(s)://host[:port] or file:DIR. [MLPUBLISH_ENDPOINT]"),
+    ):
+        function = option(function)
+    return function
+
+
 @command.command()
 @options.app
 @click.option("--channel", metavar="C", help="Which channel.  [default: stable]")
-@click.option("--at", metavar="URI", help="http(s)://host[:port] or file:DIR. [MLPUBLISH_ENDPOINT]")
-@options.repository
-@click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json.")
-@options.token_file
-@outcome.options
+@_reads
 def show(
     app_id: str | None,
     app_version: str | None,  # noqa: ARG001 - taken like everywhere; a channel is shown whole
     platform: str | None,
     channel: str | None,
-    at: str | None,
-    repository: str | None,
-    root: Path | None,
-    token_file: Path | None,
+    **where: Any,
 ) -> None:
     """What a channel says now, verified."""
     from mlpublish import settings
@@ -120,14 +126,38 @@ def show(
     app = options.required(app_id or configured.only_app, "--app")
     state = channels.show(
         app,
-        at=options.required(at or configured.endpoint, "--at"),
         platform=platform or configured.app(app).platform or configured.platform,
         channel=channels.default_channel(app, channel),
-        repository=repository,
-        root=root,
-        token=options.token_in(token_file),
+        **_seen(where),
     )
     outcome.tell("channel.show", state)
+
+
+@command.command("list")
+@click.option("--app", "app_id", metavar="ID", help="The app's bundle id, such as com.acme.digits.")
+@_reads
+def list_(app_id: str | None, **where: Any) -> None:
+    """What every channel of an app says now, on every platform, verified."""
+    from mlpublish import settings
+    from mlpublish.reporting.text import as_text
+    from mlpublish.repository import channels
+
+    app = options.required(app_id or settings.load().only_app, "--app")
+    states = channels.list(app, **_seen(where))
+    told = "\n\n".join(as_text(state) for state in states) or f"{app} has no channel yet."
+    outcome.tell("channel.list", {"app": app, "channels": [state.to_dict() for state in states]}, told)
+
+
+def _seen(given: dict[str, Any]) -> dict[str, Any]:
+    """The options that every look shares, as keywords of the verb."""
+    from mlpublish import settings
+
+    return {
+        "at": options.required(given["at"] or settings.load().endpoint, "--at"),
+        "repository": given["repository"],
+        "root": given["root"],
+        "token": options.token_in(given["token_file"]),
+    }
 
 
 def _where(given: dict[str, Any]) -> dict[str, Any]:

@@ -21,16 +21,19 @@ _VERBS = {
     "verify": ("verify", "Verify a release or a bundle, offline."),
     "publish": ("publish", "Hand a signed release to a server or a folder."),
     "channel": ("channel", "Say what a channel offers: set, show, rollout, pause, resume, rollback, remove."),
+    "plan": ("plan", "Say who would get what from a channel, and why not; nothing is downloaded or signed."),
     "check": ("check", "Play the device once, and say in one of nine statuses what happened."),
-    "repo": ("repo", "Make repositories."),
+    "review": ("review", "Look at changes, sign or reject them; withdraw releases, set floors."),
+    "repo": ("repo", "Make repositories, say who must act, renew, replace keys."),
+    "keys": ("keys", "Make, import and show keys; put a pin into an app's configuration."),
     "serve": ("serve", "Run the embedded update server."),
     "step": ("step", "Run one step with JSON in and JSON out, for pipelines."),
 }
 
 _EPILOG = """\
 Exit codes: 0 ok, 1 permanent (bad input, parity), 2 usage, 3 verification failed, 4 not authorised, 5 conflict, 6 not
-found, 7 transient (try again), 130 interrupted; check: 10 CANCELED, 11 NETWORK_PROBLEM, 12 DOWNLOADING,
-13 NOT_ENOUGH_SPACE, 14 UNZIPPING, 15 ALREADY_IN_PROGRESS, 16 INTEGRITY, 17 UNKNOWN.
+found, 7 transient (try again), 8 somebody must act (repo status), 130 interrupted; check: 10 CANCELED,
+11 NETWORK_PROBLEM, 12 DOWNLOADING, 13 NOT_ENOUGH_SPACE, 14 UNZIPPING, 15 ALREADY_IN_PROGRESS, 16 INTEGRITY, 17 UNKNOWN.
 """
 
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import click
 
 from mlpublish.artifacts import App
-from mlpublish.repository import defaults
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,11 +38,17 @@ def token_file(command: F) -> F:
 
 def key(command: F) -> F:
     """``--key``."""
-    return click.option("--key", metavar="KEYURI", help="Whose key signs, such as file:key.pem.")(command)
+    return click.option(
+        "--key",
+        metavar="KEYURI",
+        help="Whose key signs: file:key.pem, keystore:F.p12?alias=A, pkcs11:…, awskms:… (docs/keys.md).",
+    )(command)
 
 
 def token_in(file: Path | None) -> str | None:
     """The token in a file that an option named."""
+    from mlpublish.repository import defaults  # it loads what signs, with every cloud library that is installed
+
     return None if file is None else defaults.read_token(file)
 
 

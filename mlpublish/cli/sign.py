@@ -15,6 +15,7 @@ from mlpublish.cli import options, outcome
 @options.app
 @options.key
 @click.option("--number", type=int, metavar="N", help="The release number; by default the next.")
+@click.option("--legacy-key", metavar="KEYURI", help="The predecessor's RSA key: put its signature beside the bundle.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The release's folder.")
 @outcome.options
 def command(
@@ -25,10 +26,12 @@ def command(
     platform: str | None,
     key: str | None,
     number: int | None,
+    legacy_key: str | None,
     out: Path | None,
 ) -> None:
     """Make BUNDLE.zip a numbered release of an app: a folder with the bundle and the signed app role."""
     from mlpublish.signing.sign import sign
 
     app = options.settled(app_id, app_version, platform)
-    outcome.tell("sign", sign(bundle, repository=repository, app=app, signer=key, number=number, out=out))
+    made = sign(bundle, repository=repository, app=app, signer=key, number=number, legacy=legacy_key, out=out)
+    outcome.tell("sign", made)

@@ -48,6 +48,11 @@ class Entry:
     otherwise: int | None = None
     paused: bool = False
 
+    @property
+    def releases(self) -> tuple[int, ...]:
+        """The releases that it names."""
+        return (self.release,) if self.otherwise is None else (self.release, self.otherwise)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "app_version": self.app_version,

@@ -10,6 +10,7 @@ from mlpublish.formats.channel import bundle_path
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
 from mlpublish.repository.head import read_head
+from mlpublish.repository.records import Kept
 from mlpublish.trust.releases import SignedRelease, read_release
 
 
@@ -26,28 +27,37 @@ def publish(
         repository: the development repository whose token is meant; by default the configured one.
 
     Returns:
-        A Receipt; ``created`` is False if the very same release stood there already.
+        A Receipt; ``created`` is False if the very same release stood there already, or if it waits for signatures: then
+        ``change`` names the change that reviewers sign.
 
     Raises:
         AlreadyPublished: the number stands for other bytes there.
-        Conflict: the app role moved on since the release was signed; sign the bundle again.
+        Conflict: the app role moved on since the release was signed (sign the bundle again), or another change is open.
         EndpointRefused, EndpointUnreachable: the endpoint says no, or nothing.
         DigestMismatch, FormatError, NotFound: the release on disk is broken.
     """
     signed = read_release(release.folder if isinstance(release, Release) else Path(release))
     development = defaults.development_among(to, defaults.repository_for(repository))
     endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
-    created = not _stands_there(endpoint, signed) and _committed(endpoint, signed)
-    return _receipt(endpoint, signed, created)
-
-
-def _committed(endpoint: Endpoint, signed: SignedRelease) -> bool:
+    if _stands_there(endpoint, signed):
+        return _receipt(endpoint, signed, created=False)
     try:
-        return endpoint.commit(signed.release.app.id, _commit(signed))
+        kept = _handed_in(endpoint, signed)
     except Conflict:
-        if _stands_there(endpoint, signed):  # somebody else's commit adopted this one, and went on from it
-            return True
-        raise
+        if not _stands_there(endpoint, signed):
+            raise
+        kept = None  # somebody else's commit adopted this one, and went on from it
+    waiting = kept is not None and (kept.closed is None or kept.closed.outcome != "committed")
+    return _receipt(endpoint, signed, created=not waiting, change=kept if waiting else None)
+
+
+def _handed_in(endpoint: Endpoint, signed: SignedRelease) -> Kept | None:
+    """The change as the endpoint keeps it; None for a release folder of an older mlpublish, which is committed as it is."""
+    app_id, bundle = signed.release.app.id, signed.release.bundle
+    if signed.change is None:
+        endpoint.commit(app_id, _commit(signed))
+        return None
+    return endpoint.propose(app_id, signed.change.change, signed.change.reviews, {bundle.sha256: bundle.path})
 
 
 def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
@@ -71,7 +81,7 @@ def _commit(signed: SignedRelease) -> Commit:
     )
 
 
-def _receipt(endpoint: Endpoint, signed: SignedRelease, created: bool) -> Receipt:
+def _receipt(endpoint: Endpoint, signed: SignedRelease, *, created: bool, change: Kept | None = None) -> Receipt:
     manifest = signed.release.bundle.manifest
     return Receipt(
         endpoint=endpoint.uri,
@@ -81,5 +91,6 @@ def _receipt(endpoint: Endpoint, signed: SignedRelease, created: bool) -> Receip
         version=manifest.version,
         sha256=signed.release.bundle.sha256,
         created=created,
+        change=None if change is None else change.change.id,
         models=manifest.models,
     )

@@ -1,64 +1,96 @@
-"""Publish to a folder (``file:DIR``): a static host's tree, or the repository of a development folder."""
+"""Publish to a folder (``file:DIR``): a static host's tree, or the repository of a development or a server's folder."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tuf.api.metadata import TargetFile
 
 from mlpublish.errors import DigestMismatch, EndpointRefused, NotFound
-from mlpublish.repository.apps import Apps
-from mlpublish.repository.development import Development
+from mlpublish.repository.changes import Changes
 from mlpublish.repository.endpoint import Commit, Endpoint
+from mlpublish.repository.online import Online
+from mlpublish.repository.place import Place
+from mlpublish.repository.records import ChangeList, Kept
+from mlpublish.repository.rules import FindBlob
 from mlpublish.storage.in_folder import FolderStore
+from mlpublish.trust.changes import Change, Review
 
 
 class FolderEndpoint:
     """A folder that holds ``<app id>/…``.
 
     Args:
-        folder: where the apps' repositories lie.
-        development: whose snapshot and timestamp keys make a commit current; without one the folder can only be read.
+        place: whose online keys make a commit current; without any the folder can only be read. They are opened for a
+            commit only, since a key may ask for its passphrase.
     """
 
-    def __init__(self, folder: Path, development: Development | None) -> None:
-        self.folder = folder
-        self.development = development
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
     @property
     def uri(self) -> str:
-        return f"file:{self.folder}"
+        return f"file:{self.place.repository}"
 
     def read(self, app_id: str, path: str) -> bytes:
-        return FolderStore(self.folder / app_id).read(path)
+        return FolderStore(self.place.repository / app_id).read(path)
 
-    def apps(self) -> tuple[str, ...]:
-        return Apps(self.folder).ids()
+    def apps(self, *, begun: bool = False) -> tuple[str, ...]:
+        return self.place.apps.ids(begun=begun)
+
+    def download(self, app_id: str, path: str, to: Path) -> None:
+        with FolderStore(self.place.repository / app_id).open(path) as stream, to.open("wb") as writing:
+            shutil.copyfileobj(stream, writing, 1 << 20)
+
+    def changes(self, app_id: str) -> ChangeList:
+        return self._changes(app_id).list()
+
+    def change(self, app_id: str, change_id: str) -> Kept:
+        return self._changes(app_id).read(change_id)
+
+    def propose(self, app_id: str, change: Change, reviews: tuple[Review, ...], blobs: Mapping[str, bytes | Path]) -> Kept:
+        return self._changes(app_id).propose(change, reviews, self._online(), _finder(blobs))
+
+    def review(self, app_id: str, change_id: str, review: Review) -> Kept:
+        return self._changes(app_id).add(change_id, review, self._online(), _finder({}))
 
     def commit(self, app_id: str, commit: Commit) -> bool:
-        if self.development is None:
+        return self.place.apps.repository(app_id).commit(commit.edits, self._online(), _finder(commit.blobs))
+
+    def _changes(self, app_id: str) -> Changes:
+        return Changes(self.place.apps.place_of(app_id))
+
+    def _online(self) -> Online:
+        online = self.place.online()
+        if online is None:
             raise EndpointRefused(
-                f"Nobody here can say what is fresh: {self.folder} is no development folder.",
-                remedy="Publish to the development folder that holds its snapshot and timestamp keys, or to a server.",
+                f"Nobody here can say what is fresh: no online keys are named for {self.place.repository}.",
+                remedy="Publish to the folder that holds its server.toml, or to a server; or name snapshot and timestamp "
+                "under [keys] in mlpublish.toml.",
                 field="to",
             )
-        repository = Apps(self.folder).repository(app_id)
-
-        def find_blob(target: TargetFile) -> bytes | Path | None:
-            content = commit.blobs.get(target.hashes["sha256"])
-            return None if content is None else _verified(content, target)
-
-        return repository.commit(commit.edits, self.development.online(), find_blob)
+        return online
 
 
 def open_folder(uri: str, *, token: str | None = None) -> Endpoint:  # noqa: ARG001 - a folder asks for no token
-    """The endpoint of a ``file:`` URI; a development folder stands for its ``repository``."""
-    folder = Path(uri.removeprefix("file:"))
-    development = Development.find(folder)
-    if development is None and not folder.is_dir():
-        raise NotFound(f"The folder {folder} does not exist.", remedy="Name a repository folder.", field="to")
-    return FolderEndpoint(folder if development is None else development.repository, development)
+    """The endpoint of a ``file:`` URI; a folder with a ``server.toml`` stands for its ``repository``."""
+    place = Place.find(uri)
+    if not place.repository.is_dir():
+        raise NotFound(f"The folder {place.repository} does not exist.", remedy="Name a repository folder.", field="to")
+    return FolderEndpoint(place)
+
+
+def _finder(blobs: Mapping[str, bytes | Path]) -> FindBlob:
+    """Gives the bytes that were handed in for a target."""
+
+    def find_blob(target: TargetFile) -> bytes | Path | None:
+        content = blobs.get(target.hashes["sha256"])
+        return None if content is None else _verified(content, target)
+
+    return find_blob
 
 
 def _verified(content: bytes | Path, target: TargetFile) -> bytes | Path:

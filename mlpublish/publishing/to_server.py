@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
 from mlpublish.errors import EndpointRefused, FormatError, NotFound
 from mlpublish.formats.problem import from_document
-from mlpublish.formats.wire import Reader, is_relative_path
+from mlpublish.formats.wire import Reader, dump, is_relative_path
 from mlpublish.publishing.transport import Answer, Transport
 from mlpublish.repository import commits
 from mlpublish.repository.endpoint import Commit, Endpoint
+from mlpublish.repository.records import ChangeList, Kept
+from mlpublish.trust.changes import Change, Review
 
 
 class ServerEndpoint:
@@ -35,8 +38,35 @@ class ServerEndpoint:
             self._refuse(answer)
         return answer.body
 
-    def apps(self) -> tuple[str, ...]:
-        return self._document(self._transport.ask("GET", "/v1/apps")).texts("apps")
+    def apps(self, *, begun: bool = False) -> tuple[str, ...]:
+        document = self._document(self._transport.ask("GET", "/v1/apps"))
+        more = document.texts("begun") if begun and document.has("begun") else ()
+        return tuple(sorted({*document.texts("apps"), *more}))
+
+    def download(self, app_id: str, path: str, to: Path) -> None:
+        if not is_relative_path(path):
+            raise NotFound(f"{path!r} is no path of an app's repository.", remedy="Use plain names joined by slashes.")
+        status = self._transport.download(f"/apps/{quote(app_id, safe='')}/{quote(path)}", to)
+        if status != 200:
+            raise NotFound(f"{self.uri} gives no {path} of {app_id} (HTTP {status}).", remedy="Check the names.", field="to")
+
+    def changes(self, app_id: str) -> ChangeList:
+        document = self._document(self._transport.ask("GET", _changes(app_id)))
+        return ChangeList(ids=document.texts("changes"), open=document.optional("open", document.text))
+
+    def change(self, app_id: str, change_id: str) -> Kept:
+        answer = self._transport.ask("GET", f"{_changes(app_id)}/{quote(change_id, safe='')}")
+        return Kept.from_reader(self._document(answer))
+
+    def propose(self, app_id: str, change: Change, reviews: tuple[Review, ...], blobs: Mapping[str, bytes | Path]) -> Kept:
+        for digest, content in blobs.items():
+            self._upload(digest, content)
+        body = dump({"change": change.to_dict(), "reviews": [review.to_dict() for review in reviews]})
+        return Kept.from_reader(self._document(self._transport.ask("POST", _changes(app_id), body=body)))
+
+    def review(self, app_id: str, change_id: str, review: Review) -> Kept:
+        address = f"{_changes(app_id)}/{quote(change_id, safe='')}/reviews"
+        return Kept.from_reader(self._document(self._transport.ask("POST", address, body=review.to_bytes())))
 
     def commit(self, app_id: str, commit: Commit) -> bool:
         for digest, content in commit.blobs.items():
@@ -82,6 +112,10 @@ def open_server(uri: str, *, token: str | None = None) -> Endpoint:
         RecipeError: the URI names no server, or carries credentials, a query or a fragment; the token cannot be one.
     """
     return ServerEndpoint(Transport(uri, token or os.environ.get("MLPUBLISH_TOKEN") or None))
+
+
+def _changes(app_id: str) -> str:
+    return f"/v1/apps/{quote(app_id, safe='')}/changes"
 
 
 def _told_by(answer: Answer) -> tuple[str, str]:

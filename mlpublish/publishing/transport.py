@@ -110,6 +110,34 @@ class Transport:
             time.sleep(max(wait, self._pause * 2**attempt * random.uniform(0.5, 1.5)))  # noqa: S311 - nothing secret
         raise AssertionError("the last try returns or raises")
 
+    def download(self, address: str, to: Path) -> int:
+        """Write what a GET gives to a file, again from its start where that may help.
+
+        Returns:
+            The HTTP status; the file is written for 200 alone.
+
+        Raises:
+            EndpointUnreachable: it did not arrive.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return self._fetched(address, to)
+            except requests.RequestException as exc:
+                if attempt == _TRIES - 1 or not _may_pass(exc):
+                    raise EndpointUnreachable(
+                        f"{self.base} broke off: {reason_of(exc, _TIMEOUT)}.", remedy=_LATER, field="to"
+                    ) from exc
+            time.sleep(self._pause * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    def _fetched(self, address: str, to: Path) -> int:
+        with self._session.get(self.base + address, timeout=_TIMEOUT, proxies=proxies_for(self.base), stream=True) as response:
+            if response.status_code == 200:
+                with to.open("wb") as writing:
+                    for chunk in response.iter_content(1 << 20):
+                        writing.write(chunk)
+            return response.status_code
+
     def _once(self, method: str, address: str, body: bytes | Path | None, token: bool) -> Answer:
         with (
             _opened(body) as data,

@@ -28,17 +28,21 @@ class Access:
         return self.endpoint.read(self.app_id, path)
 
     def head(self) -> Head:
-        """The verified head; a server's is never taken on first use."""
+        """The verified head; a server's is never taken on first use, nor where nobody says that it is fresh."""
+        head = self.head_as_it_is()
+        if not self.endpoint.uri.startswith("file:"):
+            head.refuse_stale()  # whoever answers may be replaying an old state
+        return head
+
+    def head_as_it_is(self) -> Head:
+        """The verified head, also one that has run out; a server's is never taken on first use."""
         if self.root is None and not self.endpoint.uri.startswith("file:"):
             raise RecipeError(
                 f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
                 remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
                 field="root",
             )
-        head = read_head(self.read, trusted_root=self.root)
-        if not self.endpoint.uri.startswith("file:"):
-            head.refuse_expired()  # whoever answers may be replaying an old state
-        return head
+        return read_head(self.read, trusted_root=self.root)
 
 
 def access(

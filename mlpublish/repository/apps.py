@@ -17,9 +17,10 @@ class Apps:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def ids(self) -> tuple[str, ...]:
-        """Their ids, in alphabetical order."""
-        return tuple(each for each in FolderStore(self.folder).list("") if self._stands(each))
+    def ids(self, *, begun: bool = False) -> tuple[str, ...]:
+        """Their ids, in alphabetical order; with ``begun`` also of apps whose repository waits for signatures."""
+        names = FolderStore(self.folder).list("")
+        return tuple(each for each in names if self._stands(each) or (begun and self._is_begun(each)))
 
     def __iter__(self) -> Iterator[AppRepository]:
         return iter([AppRepository(FolderStore(self.folder / each), each) for each in self.ids()])
@@ -38,8 +39,18 @@ class Apps:
             )
         return AppRepository(FolderStore(self.folder / app_id), app_id)
 
+    def place_of(self, app_id: str) -> AppRepository:
+        """Where an app's repository lies, or will."""
+        return AppRepository(FolderStore(self.folder / check_app_id(app_id)), app_id)
+
+    def _is_begun(self, app_id: str) -> bool:
+        return self._has(app_id, "changes/open.json")
+
     def _stands(self, app_id: str) -> bool:
+        return self._has(app_id, "metadata/timestamp.json")
+
+    def _has(self, app_id: str, path: str) -> bool:
         try:
-            return (self.folder / check_app_id(app_id) / "metadata" / "timestamp.json").is_file()
+            return (self.folder / check_app_id(app_id) / path).is_file()
         except RecipeError:
             return False  # no app has such an id, and it must not be looked up on the disk

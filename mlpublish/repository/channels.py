@@ -20,9 +20,11 @@ from mlpublish.formats.channel import NAME, Channel, Entry
 from mlpublish.formats.wire import digest_of
 from mlpublish.reports import ChannelState
 from mlpublish.repository.access import Access, access
-from mlpublish.repository.endpoint import Commit, Edit
+from mlpublish.repository.endpoint import Commit
 from mlpublish.repository.head import Head, channel_in, next_version
+from mlpublish.repository.offering import Approved, check_percent, existing
 from mlpublish.trust import roles
+from mlpublish.trust.changes import Edit
 from mlpublish.trust.signer import Signer
 
 _TRIES = 20
@@ -66,9 +68,9 @@ def set(
         SigningError, PublishError: the key or the endpoint refuses.
     """
     wanted = App(id=app, version=app_version, platform=platform)
-    _check_percent(rollout)
+    check_percent(rollout)
     where = access(app, to, repository=repository, signer=signer, token=token)
-    change = lambda head, present: _offering(head, wanted, present, release, rollout, otherwise)  # noqa: E731
+    change = lambda approved, present: approved.offering(wanted, present, release, rollout, otherwise)  # noqa: E731
     return _edit(where, wanted, channel, change, if_current)
 
 
@@ -93,16 +95,16 @@ def offer(
         Conflict: the channel offers a newer release; going back is a decision (``rollback`` or ``set``), not a re-run.
     """
 
-    def unless_offered(head: Head, present: Entry | None) -> Entry:
+    def unless_offered(approved: Approved, present: Entry | None) -> Entry:
         if present is not None and present.release > release and not newer_is_fine:
             raise Conflict(
                 f"Release {release} is published, but channel {channel} offers the newer release {present.release}.",
                 remedy=f"To go back on purpose: mlpublish channel set --release {release} (or channel rollback).",
                 field="channel",
             )
-        return (
-            present if present is not None and present.release >= release else _offering(head, app, present, release, 100, None)
-        )
+        if present is not None and present.release >= release:
+            return present
+        return approved.offering(app, present, release, 100, None)
 
     where = access(app.id, to, repository=repository, token=token)
     return _edit(where, app, channel, unless_offered, None)
@@ -122,38 +124,28 @@ class Where(TypedDict, total=False):
 
 
 def rollout(app: str, percent: int, **where: Unpack[Where]) -> ChannelState:
-    """Change the percentage of the release that is offered now; for the keywords see ``set``."""
-    _check_percent(percent)
-    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), rollout=percent))
+    """Change the percentage of the release that is offered now, if it still can be; for the keywords see ``set``."""
+    check_percent(percent)
+    return _steered(app, where, lambda approved, wanted, entry: replace(approved.standing(wanted, entry), rollout=percent))
 
 
 def pause(app: str, **where: Unpack[Where]) -> ChannelState:
     """Offer nothing new until ``resume``; nothing is uninstalled. For the keywords see ``set``."""
-    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), paused=True))
+    return _steered(app, where, lambda _, wanted, entry: replace(existing(wanted, entry), paused=True))
 
 
 def resume(app: str, **where: Unpack[Where]) -> ChannelState:
-    """Offer again what was paused; for the keywords see ``set``."""
-    return _steered(app, where, lambda _, wanted, entry: replace(_present(entry, wanted), paused=False))
+    """Offer again what was paused, if it still can be; for the keywords see ``set``."""
+    return _steered(app, where, lambda approved, wanted, entry: replace(approved.standing(wanted, entry), paused=False))
 
 
 def rollback(app: str, *, release: int | None = None, **where: Unpack[Where]) -> ChannelState:
-    """Offer an older approved release to everybody; by default the newest one below the present. Keywords as in ``set``."""
+    """Offer an older approved release to everybody; keywords as in ``set``.
 
-    def older(head: Head, wanted: App, present: Entry | None) -> Entry:
-        current = _present(present, wanted).release
-        fitting = [number for number in head.releases if number < current and _fits(head, wanted, number)]
-        number = release if release is not None else max(fitting, default=None)
-        if number is None:
-            raise NotFound(
-                f"There is no approved release below {current} for {wanted.platform} {wanted.version}.",
-                remedy="Name one with --release N, or pause the channel.",
-                field="release",
-            )
-        _check_release(head, wanted, number)
-        return Entry(app_version=wanted.version, release=number)
-
-    return _steered(app, where, older)
+    By default it is what the devices outside the rollout keep, for that was offered to all; else the newest approved one
+    below the present.
+    """
+    return _steered(app, where, lambda approved, wanted, entry: approved.rolled_back(wanted, entry, release))
 
 
 def remove(app: str, **where: Unpack[Where]) -> ChannelState:
@@ -186,15 +178,27 @@ def show(
     return _state(where, found, head.channels.signed.version)
 
 
+def list(
+    app: str,
+    *,
+    at: str | Path,
+    repository: str | Path | None = None,
+    root: Path | str | bytes | None = None,
+    token: str | None = None,
+) -> tuple[ChannelState, ...]:
+    """What every channel of an app says now, on every platform, verified; for the keywords see ``show``."""
+    return all_of(access(app, at, repository=repository, token=token, root=root))
+
+
 def all_of(where: Access) -> tuple[ChannelState, ...]:
-    """Every channel of an app, verified."""
+    """Every channel of an app that is reached already, verified."""
     head = where.head()
     named = [path.split("/") for path in sorted(head.channels.signed.targets) if path.count("/") == 2]
     found = (channel_in(head, where.read, platform, file.removesuffix(".json")) for _, platform, file in named)
     return tuple(_state(where, each, head.channels.signed.version) for each in found if each is not None)
 
 
-def _steered(app: str, where: Where, change: Callable[[Head, App, Entry | None], Entry | None]) -> ChannelState:
+def _steered(app: str, where: Where, change: Callable[[Approved, App, Entry | None], Entry | None]) -> ChannelState:
     wanted = App(id=app, version=where["app_version"], platform=where.get("platform", "ios"))
     reached = access(
         app,
@@ -204,14 +208,14 @@ def _steered(app: str, where: Where, change: Callable[[Head, App, Entry | None],
         token=where.get("token"),
     )
     channel = where.get("channel", "stable")
-    return _edit(reached, wanted, channel, lambda head, entry: change(head, wanted, entry), where.get("if_current"))
+    return _edit(reached, wanted, channel, lambda approved, entry: change(approved, wanted, entry), where.get("if_current"))
 
 
 def _edit(
     where: Access,
     app: App,
     channel: str,
-    change: Callable[[Head, Entry | None], Entry | None],
+    change: Callable[[Approved, Entry | None], Entry | None],
     if_current: int | None,
 ) -> ChannelState:
     """Read, change, sign, commit; again from the start if somebody else was faster."""
@@ -221,7 +225,7 @@ def _edit(
         present = channel_in(head, where.read, app.platform, name) or Channel(channel=name, platform=app.platform)
         entry = present.entry(app.version)
         _check_current(entry, if_current)
-        wanted = change(head, entry)
+        wanted = change(Approved.of(head), entry)
         edited = present.without(app.version) if wanted is None else present.with_entry(wanted)
         if edited == present:
             return _state(where, present, head.channels.signed.version, changed=attempt > 0)
@@ -256,62 +260,6 @@ def _check_current(entry: Entry | None, if_current: int | None) -> None:
             remedy="Look at it with: mlpublish channel show; then decide again.",
             field="if_current",
         )
-
-
-def _offering(head: Head, app: App, present: Entry | None, release: int, rollout: int, otherwise: int | None) -> Entry:
-    """The entry that offers a release; outside a partial rollout stays what everybody could get before, if it still can be."""
-    kept = None if present is None else present.release
-    if present is not None and (present.rollout < 100 or present.release == release):
-        kept = present.otherwise  # what was on trial itself, or is offered anew, is not what the others keep
-    if kept is not None and not (kept in head.releases and _fits(head, app, kept)):
-        kept = None  # withdrawn since, or below the floor: the others get nothing rather than that
-    others = None if rollout == 100 else otherwise if otherwise is not None else kept
-    for number in (release, *(() if others is None else (others,))):
-        _check_release(head, app, number)
-    return Entry(app_version=app.version, release=release, rollout=rollout, otherwise=others)
-
-
-def _check_percent(percent: int) -> None:
-    if not 0 <= percent <= 100:
-        raise RecipeError(f"{percent} % is not a rollout.", remedy="Give 0 to 100.", field="rollout")
-
-
-def _present(entry: Entry | None, app: App) -> Entry:
-    if entry is None:
-        raise NotFound(
-            f"The channel offers {app.platform} {app.version} nothing yet.",
-            remedy="Set it with: mlpublish channel set.",
-            field="app_version",
-        )
-    return entry
-
-
-def _check_release(head: Head, app: App, number: int) -> None:
-    """An edit that a device would refuse is refused here, with the reason."""
-    facts = head.releases.get(number)
-    if facts is None:
-        known = ", ".join(str(each) for each in sorted(head.releases)) or "none"
-        raise NotFound(f"{app.id} has no release {number}.", remedy=f"Publish it first; there are: {known}.", field="release")
-    if not _fits(head, app, number):
-        floor = head.policy.floor(app.platform, app.version)
-        why = head.policy.withdrawn.get(number)
-        told = f"withdrawn ({why})" if why is not None else f"for {facts.platform} {', '.join(facts.app_versions)}"
-        raise RecipeError(
-            f"Release {number} cannot be offered to {app.platform} {app.version}: it is {told}, and the floor is {floor}.",
-            remedy="Name an approved release for this app version, at or above the floor.",
-            field="release",
-        )
-
-
-def _fits(head: Head, app: App, number: int) -> bool:
-    facts = head.releases.get(number)
-    return (
-        facts is not None
-        and facts.platform == app.platform
-        and app.version in facts.app_versions
-        and number not in head.policy.withdrawn
-        and number >= head.policy.floor(app.platform, app.version)
-    )
 
 
 def channel_name(channel: str) -> str:

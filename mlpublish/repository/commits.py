@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlpublish.formats.wire import Reader, dump
-from mlpublish.repository.endpoint import Edit
+from mlpublish.trust.changes import Edit
 
 COMMIT_FORMAT = 1
-EDITED_ROLES = ("targets", "channels")
+EDITED_ROLES = ("root", "targets", "channels")
 
 
 def to_document(edits: Mapping[str, Edit]) -> bytes:
@@ -37,4 +37,4 @@ def from_document(data: bytes) -> dict[str, Edit]:
 
 
 def _edit(reader: Reader) -> Edit:
-    return Edit(base=reader.whole_number("base", least=1), metadata=reader.text("metadata").encode())
+    return Edit(base=reader.whole_number("base"), metadata=reader.text("metadata").encode())

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlpublish.errors import NotFound, RecipeError
-from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.formats.policy import Policy
+from mlpublish.repository.founding import Held, Holders, found, founding
 from mlpublish.repository.online import Online
 from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore, create_private
-from mlpublish.trust import roles
+from mlpublish.trust.changes import ROLES, reviewed
 from mlpublish.trust.keys import new_key_file
 from mlpublish.trust.signer import Signer, signer_for
 
@@ -67,14 +68,11 @@ class Development:
         if folder.exists() and any(folder.iterdir()) and cls.find(folder) is None and not (folder / "keys").is_dir():
             raise RecipeError(f"{folder} holds something else.", remedy="Name a folder that is new or empty.", field="dev")
         (folder / "repository").mkdir(mode=0o755, parents=True, exist_ok=True)
-        for name in ("keys", "tokens"):
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
+        (folder / "keys").mkdir(mode=0o700, exist_ok=True)
         for role in KEYS:
             _refuse_foreign(folder / "keys" / f"{role}.pem")
             new_key_file(folder / "keys" / f"{role}.pem")
-        for role in TOKENS:
-            _refuse_foreign(folder / "tokens" / role)
-            create_private(folder / "tokens" / role, f"{secrets.token_urlsafe(32)}\n".encode())
+        make_tokens(folder / "tokens")
         create_private(folder / "server.toml", _SERVER_TOML.encode())
         return cls(folder)
 
@@ -114,18 +112,23 @@ class Development:
     def _found(self, app_id: str, store: FolderStore) -> None:
         """Write the first version of every role, the timestamp last: until it stands there is no repository."""
         signers = {role: self.signer(role) for role in KEYS}
-        policy = Policy(app_id=app_id)
-        signed = {
-            "1.root": roles.signed_by(roles.new_root(signers), signers["root"]).to_bytes(),
-            "1.targets": roles.signed_by(roles.new_app_role(policy, signers["channels"]), signers["targets"]).to_bytes(),
-            "1.channels": roles.signed_by(roles.new_channels_role(app_id), signers["channels"]).to_bytes(),
-            "1.snapshot": roles.signed_by(roles.new_snapshot(1, 30, 1, 1), signers["snapshot"]).to_bytes(),
-            "timestamp": roles.signed_by(roles.new_timestamp(1, 14, 1), signers["timestamp"]).to_bytes(),
-        }
-        content = policy.to_bytes()
-        store.create(roles.stored_at(roles.target_file(POLICY_PATH, content)), content)
-        for name, metadata in signed.items():
-            store.create(f"metadata/{name}.json", metadata)
+        holders = Holders(roles={role: Held(keys=(signer.public_key,)) for role, signer in signers.items()})
+        change = founding(Policy(app_id=app_id), holders)
+        signatures = tuple(reviewed(change, (role,), signers[role]) for role in ROLES)
+        signed = replace(change, edits=change.signed_with(signatures))
+        found(AppRepository(store, app_id), signed, self.online())
+
+
+def make_tokens(folder: Path) -> None:
+    """One file per role of the server, each with a new token; what is there already stays as it is.
+
+    Raises:
+        RecipeError: one is not its owner's alone.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for role in TOKENS:
+        _refuse_foreign(folder / role)
+        create_private(folder / role, f"{secrets.token_urlsafe(32)}\n".encode())
 
 
 def development_for(where: str | Path | None) -> Development:

@@ -14,19 +14,9 @@ from typing import Protocol
 
 from mlpublish import plugins
 from mlpublish.errors import RecipeError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """One signed role to commit.
-
-    Args:
-        base: the version that it was made from; if another one is current, the commit is a Conflict.
-        metadata: the role's bytes, signatures included.
-    """
-
-    base: int
-    metadata: bytes
+from mlpublish.repository.records import ChangeList, Kept
+from mlpublish.trust.changes import Change, Review
+from mlpublish.trust.changes import Edit as Edit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +47,43 @@ class Endpoint(Protocol):
             EndpointUnreachable: the endpoint does not answer.
         """
 
-    def apps(self) -> tuple[str, ...]:
-        """The ids of the apps that have a repository here."""
+    def apps(self, *, begun: bool = False) -> tuple[str, ...]:
+        """The ids of the apps that have a repository here; with ``begun`` also of those that wait for its signatures."""
+
+    def download(self, app_id: str, path: str, to: Path) -> None:
+        """A file of any length of an app's repository; what it holds is for the caller to verify.
+
+        Raises:
+            NotFound: there is none.
+            EndpointUnreachable: the endpoint does not answer, or broke off.
+        """
+
+    def changes(self, app_id: str) -> ChangeList:
+        """The changes of an app."""
+
+    def change(self, app_id: str, change_id: str) -> Kept:
+        """One of them, with everything that was said to it; nothing of it is verified.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+
+    def propose(self, app_id: str, change: Change, reviews: tuple[Review, ...], blobs: Mapping[str, bytes | Path]) -> Kept:
+        """Hand in a change; it is committed at once if these reviews are enough, else it waits for more.
+
+        Raises:
+            Conflict: another change is open, or its base moved.
+            AlreadyPublished, EndpointRefused, EndpointUnreachable: see ``commit``.
+        """
+
+    def review(self, app_id: str, change_id: str, review: Review) -> Kept:
+        """Hand in what a key's holder says to a change; at the threshold it is committed.
+
+        Raises:
+            Conflict: it is closed, or its base moved.
+            VerificationError: the review means other bytes, or the key holds none of its roles.
+            EndpointRefused, EndpointUnreachable: see ``commit``.
+        """
 
     def commit(self, app_id: str, commit: Commit) -> bool:
         """Make signed roles current.

@@ -12,9 +12,11 @@ from mlpublish.formats.channel import Channel, ReleaseFacts, channel_path
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import digest_of
 from mlpublish.trust import roles
+from mlpublish.trust.approval import Present
 
 Read = Callable[[str], bytes]
 TIMESTAMP = "metadata/timestamp.json"
+FIRST_ROOT = "metadata/1.root.json"
 LARGEST_JUMP = 1000  # versions; only what crashed runs left is stepped over
 
 
@@ -40,18 +42,39 @@ class Head:
         """The app role or the channels role."""
         return self.targets if name == "targets" else self.channels
 
-    def refuse_expired(self) -> None:
-        """Refuse a state that has run out.
+    @property
+    def present(self) -> Present:
+        return Present(root=self.root, targets=self.targets, channels=self.channels)
+
+    def refuse_stale(self) -> None:
+        """Refuse a state that nobody says is fresh: whoever answers may be replaying it.
+
+        A root, app role or channels role that ran out is no reason: it is by reading it here that it is signed again.
 
         Raises:
-            Expired: a role has; the first one is named.
+            Expired: timestamp or snapshot has run out.
         """
-        for role in (self.root, self.timestamp, self.snapshot, self.targets, self.channels):
+        for name, role in (("timestamp", self.timestamp), ("snapshot", self.snapshot)):
             if role.signed.is_expired(roles.now()):
                 raise Expired(
-                    f"The {role.signed.type} role expired on {role.signed.expires:%Y-%m-%d}.",
-                    remedy="The server may be a stale mirror: check the address; else have the role's holders sign it again.",
-                    field=role.signed.type,
+                    f"The {name} role expired on {role.signed.expires:%Y-%m-%d}.",
+                    remedy="The server may be a stale mirror: check the address; whoever runs it renews: mlpublish repo renew.",
+                    field=name,
+                )
+
+    def refuse_expired(self) -> None:
+        """Refuse a state that a device would refuse.
+
+        Raises:
+            Expired: a role has run out; the first one is named, with who must act.
+        """
+        self.refuse_stale()
+        for name, role in (("root", self.root), ("targets", self.targets), (roles.CHANNELS, self.channels)):
+            if role.signed.is_expired(roles.now()):
+                raise Expired(
+                    f"The {name} role expired on {role.signed.expires:%Y-%m-%d}.",
+                    remedy="Its holders sign it again; mlpublish repo status tells who, and the command.",
+                    field=name,
                 )
 
     def delegator(self, name: str) -> Root | Targets:
@@ -79,7 +102,7 @@ def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
         NotFound: the app has no repository there.
         VerificationError: a signature does not hold.
     """
-    chain = _roots(read, trusted_root or read("metadata/1.root.json"))
+    chain = _roots(read, trusted_root or read(FIRST_ROOT))
     root = roles.parse(chain[-1], Root, "root")
     timestamp = roles.parse(read(TIMESTAMP), Timestamp, "timestamp")
     roles.verify(root.signed, "timestamp", timestamp)
@@ -111,6 +134,13 @@ def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel |
             field=target.path,
         )
     return Channel.from_bytes(content)
+
+
+def channels_of(head: Head, read: Read) -> tuple[Channel, ...]:
+    """Every channel of the app, verified."""
+    named = [path.split("/") for path in sorted(head.channels.signed.targets) if path.count("/") == 2]
+    found = (channel_in(head, read, platform, file.removesuffix(".json")) for _, platform, file in named)
+    return tuple(each for each in found if each is not None)
 
 
 def next_version(read: Read, name: str, current: int) -> int:

@@ -7,22 +7,22 @@ ever replaced, or start over. A crash at any write leaves the old state current,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, Expired, FormatError, VerificationError
-from mlpublish.repository.endpoint import Edit
-from mlpublish.repository.head import LARGEST_JUMP, TIMESTAMP, Head, read_head
+from mlpublish.errors import Conflict, EndpointRefused, FormatError, ThresholdNotMet, VerificationError
+from mlpublish.repository import rules
+from mlpublish.repository.head import FIRST_ROOT, TIMESTAMP, Head, read_head
 from mlpublish.repository.online import Online
+from mlpublish.repository.rules import FindBlob
 from mlpublish.storage.blobs import BlobStore
 from mlpublish.trust import roles
+from mlpublish.trust.changes import Edit
 
 _TRIES = 50
-_LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
-_LARGEST_CHANNEL = 1024 * 1024  # bytes
+_MOST_SIGNATURES = 32
 
 
 class AppRepository:
@@ -43,8 +43,8 @@ class AppRepository:
         head = read_head(lambda path: stamp if path == TIMESTAMP else self.store.read(path))
         return replace(head, tag=tag)
 
-    def commit(self, edits: Mapping[str, Edit], online: Online, find_blob: Callable[[TargetFile], bytes | Path | None]) -> bool:
-        """Make signed roles current.
+    def commit(self, edits: Mapping[str, Edit], online: Online, find_blob: FindBlob) -> bool:
+        """Make signed roles current: the app role and the channels role together, then a new root.
 
         Args:
             edits: role name -> the edit; none at all renews snapshot and timestamp.
@@ -57,6 +57,8 @@ class AppRepository:
         Raises:
             Conflict, AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
         """
+        if self._countersigns(edits):
+            return self._countersign(edits["root"].metadata)
         for attempt in range(_TRIES):
             standing = self.head()
             todo = {name: edit for name, edit in edits.items() if not self._is_current(standing, name, edit)}
@@ -67,15 +69,58 @@ class AppRepository:
                 if self._publish(head, {}, online) and not edits:
                     return True
                 continue
-            new = self._checked(head, todo)
-            for name, edit in todo.items():
-                self._keep_blobs(head.role(name).signed, new[name].signed, find_blob)
-                self._keep_role(name, new[name].signed.version, edit.metadata)
-            if self._publish(head, new, online):
-                return True
+            new, root = self._checked(head, todo, online, find_blob)
+            for name, role in new.items():
+                self.keep_blobs(head.role(name).signed, role.signed, find_blob)
+                self._keep_role(name, role.signed.version, todo[name].metadata)
+            if (new or root is None or not _runs_under(root.signed, head)) and not self._publish(head, new, online):
+                continue
+            if root is not None:
+                self._keep_role("root", root.signed.version, todo["root"].metadata)  # live from here on
+            return True
         raise Conflict(
             f"The repository of {self.app_id} moved on {_TRIES} times during one commit.", remedy="Try again in a moment."
         )
+
+    def renew(self, online: Online, due: Callable[[Head], Collection[str]]) -> bool:
+        """Sign anew what is due; of many who ask at once exactly one does it, since each asks again after losing a swap.
+
+        Args:
+            online: who signs.
+            due: says which of ``snapshot`` and ``timestamp`` are due in a head. Without the snapshot only the timestamp is
+                signed, so that a device that is up to date fetches nothing else.
+
+        Returns:
+            False if nothing was due, or is any more.
+
+        Raises:
+            SigningError: the keys are not those of this repository.
+            Conflict: the repository moved on each time.
+        """
+        for _ in range(_TRIES):
+            standing = self.head()
+            wanted = due(standing)
+            if not wanted:
+                return False
+            head = self._adopt(standing)
+            online.must_suffice(head.root.signed)
+            if "snapshot" in wanted or head is not standing:
+                done = self._publish(head, {}, online)
+            else:
+                done = self._stamp(head, head.snapshot.signed.version, online)
+            if done:
+                return True
+        raise Conflict(f"The repository of {self.app_id} moved on {_TRIES} times.", remedy="Try again in a moment.")
+
+    def check(self, edits: Mapping[str, Edit], find_blob: FindBlob) -> Head:
+        """Hold edits that are not fully signed yet against every other rule; gives the head that they were held against.
+
+        Raises:
+            Conflict, AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
+        """
+        head = self.head()
+        self._allowed(head, edits, find_blob)
+        return head
 
     def _adopt(self, head: Head) -> Head:
         """The head with work that an earlier run signed and wrote in full but did not make current."""
@@ -91,44 +136,111 @@ class AppRepository:
             return None
         try:
             role = roles.parse(self.store.read(path), Targets, name)
-            _fresh(name, role)
-            _closed(head, {name: role})
+            rules.refuse_expired(name, role)
+            _refuse_unsigned(head, {name: role})
             whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
         except (VerificationError, FormatError):
             return None  # junk, run out, or signed by who no longer holds the role; numbers step over it
         return role if whole and role.signed.version == number else None
 
     def _is_current(self, head: Head, name: str, edit: Edit) -> bool:
-        current = head.role(name).signed.version
-        proposed = roles.parse(edit.metadata, Targets, name).signed.version
-        return proposed == current and self.store.read(f"metadata/{current}.{name}.json") == edit.metadata
+        """Whether what it says is current; who else signed it does not matter."""
+        current = head.root.signed.version if name == "root" else head.role(name).signed.version
+        proposed = roles.parse_named(edit.metadata, name)
+        if name == "root" and proposed.signed.version < current:
+            current = proposed.signed.version  # a root is followed by others, and stays true
+        if proposed.signed.version != current:
+            return False
+        standing = self.store.read(f"metadata/{current}.{name}.json")
+        return standing == edit.metadata or roles.parse_named(standing, name).signed_bytes == proposed.signed_bytes
 
-    def _checked(self, head: Head, edits: Mapping[str, Edit]) -> dict[str, Metadata[Targets]]:
-        """The edits as roles, once every rule holds."""
-        new = {name: roles.parse(edit.metadata, Targets, name) for name, edit in edits.items()}
+    def _checked(
+        self, head: Head, edits: Mapping[str, Edit], online: Online, find_blob: FindBlob
+    ) -> tuple[dict[str, Metadata[Targets]], Metadata[Root] | None]:
+        """The edits as roles, once every rule holds and everybody has signed."""
+        new, root = self._allowed(head, edits, find_blob)
+        if root is not None:
+            rules.refuse_foreign_online(root.signed, online)
+            roles.verify(head.root.signed, "root", root)
+            roles.verify(root.signed, "root", root)
+            roles.verify(root.signed, "targets", new.get("targets", head.targets))
+        _refuse_unsigned(head, new)
+        return new, root
+
+    def _allowed(
+        self, head: Head, edits: Mapping[str, Edit], find_blob: FindBlob
+    ) -> tuple[dict[str, Metadata[Targets]], Metadata[Root] | None]:
+        """The edits as roles, once every rule holds but for signatures."""
+        root = roles.parse(edits["root"].metadata, Root, "root") if "root" in edits else None
+        new = {name: roles.parse(edit.metadata, Targets, name) for name, edit in edits.items() if name != "root"}
         if "targets" in new:
-            _refuse_other_bytes(head, new["targets"].signed)
+            rules.refuse_other_bytes(head, new["targets"].signed)
         for name, role in new.items():
-            _fresh(name, role)
-            _sane(name, role, len(edits[name].metadata), head)
-            current = head.role(name).signed.version
-            if edits[name].base != current or role.signed.version <= current:
-                raise Conflict(
-                    f"The {name} role of {self.app_id} is at version {current}; this edit was made from {edits[name].base}.",
-                    remedy="Read the present state and make the edit again (sign the bundle again).",
-                    field=name,
+            rules.refuse_expired(name, role)
+            rules.refuse_unreadable(name, role, len(edits[name].metadata), head)
+            self._refuse_moved(name, edits[name].base, role.signed.version, head.role(name).signed.version)
+            rules.refuse_mistakes(role)
+        if root is not None:
+            rules.refuse_expired("root", root)
+            rules.refuse_large_root(len(edits["root"].metadata))
+            rules.refuse_mistakes(root)
+            current = head.root.signed.version
+            self._refuse_moved("root", edits["root"].base, root.signed.version, current)
+            if root.signed.version != current + 1:
+                raise EndpointRefused(
+                    f"Root {root.signed.version} does not follow {current}.", remedy=_EDIT_AGAIN, field="root"
                 )
-        _closed(head, new)
+        rules.refuse_other_app(
+            self.app_id, new.get("targets", head.targets).signed, new.get(roles.CHANNELS, head.channels).signed
+        )
         if roles.CHANNELS in new:
-            roles.check_bound(new[roles.CHANNELS].signed, self.app_id)
-        policy = roles.policy_of(new.get("targets", head.targets).signed)
-        if policy.app_id != self.app_id:
-            raise EndpointRefused(
-                f"The app role is for {policy.app_id}, not {self.app_id}.", remedy="Publish to the app it was signed for."
-            )
-        return new
+            rules.refuse_stranded(head, new, self._stored, find_blob)
+        return new, root
 
-    def _keep_blobs(self, old: Targets, new: Targets, find_blob: Callable[[TargetFile], bytes | Path | None]) -> None:
+    def _refuse_moved(self, name: str, base: int, version: int, current: int) -> None:
+        if base != current or version <= current:
+            raise Conflict(
+                f"The {name} role of {self.app_id} is at version {current}; this edit was made from {base}.",
+                remedy=_EDIT_AGAIN,
+                field=name,
+            )
+
+    def _stored(self, target: TargetFile) -> bytes | None:
+        place = roles.stored_at(target)
+        return self.store.read(place) if self.store.exists(place) else None
+
+    def _countersigns(self, edits: Mapping[str, Edit]) -> bool:
+        """Whether this adds a signature to the first root, for apps that pin a key of their own."""
+        return set(edits) == {"root"} and roles.parse(edits["root"].metadata, Root, "root").signed.version == 1
+
+    def _countersign(self, metadata: bytes) -> bool:
+        """The first root with more signatures; what it says stays as it is."""
+        standing, tag = self.store.read_tagged(FIRST_ROOT)
+        first, proposed = roles.parse(standing, Root, "root"), roles.parse(metadata, Root, "root")
+        if first.signed_bytes != proposed.signed_bytes:
+            raise Conflict(
+                f"This is not the first root of {self.app_id}.", remedy="Sign the one that stands there.", field="root"
+            )
+        more = {keyid: each for keyid, each in proposed.signatures.items() if keyid not in first.signatures}
+        if not more:
+            return False
+        first.signatures |= more
+        if len(first.signatures) > _MOST_SIGNATURES:
+            raise EndpointRefused(
+                f"The first root would have {len(first.signatures)} signatures.",
+                remedy=f"At most are {_MOST_SIGNATURES}.",
+                field="root",
+            )
+        if not self.store.replace_if(FIRST_ROOT, first.to_bytes(), tag=tag):
+            raise Conflict("Somebody else signs the first root at this moment.", remedy="Try again.", field="root")
+        return True
+
+    def keep_blobs(self, old: Targets, new: Targets, find_blob: FindBlob) -> None:
+        """Store what a role names anew, each under its digest.
+
+        Raises:
+            EndpointRefused: something was not handed in.
+        """
         for path, target in new.targets.items():
             place = roles.stored_at(target)
             if old.targets.get(path) == target or self.store.exists(place):
@@ -144,15 +256,19 @@ class AppRepository:
 
     def _keep_role(self, name: str, version: int, metadata: bytes) -> None:
         path = f"metadata/{version}.{name}.json"
-        if not self.store.create(path, metadata) and self.store.read(path) != metadata:
+        if self.store.create(path, metadata):
+            return
+        standing = self.store.read(path)
+        if standing != metadata and not _says_the_same(name, standing, metadata):
             raise Conflict(
                 f"Version {version} of the {name} role of {self.app_id} stands for other bytes.",
-                remedy="Read the present state and make the edit again (sign the bundle again).",
+                remedy=_EDIT_AGAIN,
                 field=name,
             )
 
     def _publish(self, head: Head, new: Mapping[str, Metadata[Targets]], online: Online) -> bool:
         """Snapshot, then the compare-and-swap that makes everything current."""
+        online.must_suffice(head.root.signed)
         targets, channels = new.get("targets", head.targets), new.get(roles.CHANNELS, head.channels)
         number = head.snapshot.signed.version + 1
         while True:
@@ -160,52 +276,38 @@ class AppRepository:
             if self.store.create(f"metadata/{number}.snapshot.json", roles.signed_by(snapshot, *online.snapshot).to_bytes()):
                 break
             number += 1
-        stamp = roles.new_timestamp(head.timestamp.signed.version + 1, online.timestamp_days, number)
-        return self.store.replace_if(
-            "metadata/timestamp.json", roles.signed_by(stamp, *online.timestamp).to_bytes(), tag=head.tag
-        )
+        return self._stamp(head, number, online)
+
+    def _stamp(self, head: Head, snapshot: int, online: Online) -> bool:
+        stamp = roles.new_timestamp(head.timestamp.signed.version + 1, online.timestamp_days, snapshot)
+        return self.store.replace_if(TIMESTAMP, roles.signed_by(stamp, *online.timestamp).to_bytes(), tag=head.tag)
 
 
-def _fresh(name: str, role: Metadata[Targets]) -> None:
-    """A role that has run out would end in FAILURE_INTEGRITY on every device."""
-    if role.signed.is_expired(roles.now()):
-        raise Expired(
-            f"The {name} role to commit expired on {role.signed.expires:%Y-%m-%d}.", remedy="Sign it again.", field=name
-        )
-
-
-def _sane(name: str, role: Metadata[Targets], length: int, head: Head) -> None:
-    """What would verify and yet be read by nobody: a device's client has bounds, and so has everybody who edits next."""
-    jump = role.signed.version - head.role(name).signed.version
-    longest = max((target.length for target in role.signed.targets.values()), default=0) if name == roles.CHANNELS else 0
-    if jump > LARGEST_JUMP or length > _LARGEST_ROLE or longest > _LARGEST_CHANNEL:
-        raise EndpointRefused(
-            f"The {name} role has {length} bytes, jumps {jump} versions, or names a channel file of {longest} bytes.",
-            remedy=f"At most are {_LARGEST_ROLE} bytes, {LARGEST_JUMP} versions and {_LARGEST_CHANNEL} bytes; retire old "
-            "releases, and make the edit from the present state.",
-            field=name,
-        )
-    if name == "targets":
-        roles.releases_of(role.signed)  # each must be readable, or nobody could sign the next one
-        roles.policy_of(role.signed)
-
-
-def _closed(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:
+def _refuse_unsigned(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:
     """Every role verifies under whoever appoints its keys once the new ones are current: channels too."""
     targets = new.get("targets", head.targets)
     channels = new.get(roles.CHANNELS, head.channels)
     roles.verify(head.root.signed, "targets", targets)
+    if "targets" in new and not head.policy.publisher_may_approve:
+        roles.verify_stricter(head.root.signed, "targets", targets)
     roles.verify(targets.signed, roles.CHANNELS, channels)
 
 
-def _refuse_other_bytes(head: Head, new: Targets) -> None:
-    """A release number stands for one content for ever."""
-    for path, target in head.targets.signed.targets.items():
-        if not path.startswith("releases/") or path not in new.targets:
-            continue
-        if new.targets[path].hashes != target.hashes:
-            raise AlreadyPublished(
-                f"{path.rpartition('/')[0].replace('releases/', 'Release ')} stands for other bytes already.",
-                remedy="Sign the bundle under the next number (leave out --number).",
-                field="number",
-            )
+def _runs_under(root: Root, head: Head) -> bool:
+    """Whether what is fresh now verifies under a root that becomes live the moment it is written."""
+    try:
+        roles.verify(root, "timestamp", head.timestamp)
+        roles.verify(root, "snapshot", head.snapshot)
+    except ThresholdNotMet:
+        return False
+    return True
+
+
+def _says_the_same(name: str, standing: bytes, metadata: bytes) -> bool:
+    try:
+        return roles.parse_named(standing, name).signed_bytes == roles.parse_named(metadata, name).signed_bytes
+    except FormatError:
+        return False  # junk that a crashed run left
+
+
+_EDIT_AGAIN = "Read the present state and make the edit again (sign the bundle again; mlpublish review rebase for a change)."

@@ -34,12 +34,14 @@ class Api:
     async def list_apps(self, request: web.Request) -> web.StreamResponse:
         """The ids of the apps; any role may read them."""
         self._gate.admit(request, "read")
-        return json_answer(200, {"apps": list(await asyncio.to_thread(self._apps.ids))})
+        apps = await asyncio.to_thread(self._apps.ids)
+        begun = await asyncio.to_thread(self._apps.ids, begun=True)
+        return json_answer(200, {"apps": list(apps), "begun": [each for each in begun if each not in apps]})
 
     async def commit(self, request: web.Request) -> web.StreamResponse:
         """201 if the roles became current, 200 if they were current already."""
         self._gate.admit(request, "upload")  # before a body is read for somebody who may commit nothing at all
-        edits = commits.from_document(await _body(request))
+        edits = commits.from_document(await body_of(request))
         self._gate.admit(request, *(f"commit {name}" for name in edits))
         created = await asyncio.to_thread(self._commit, request.match_info["app"], edits)
         return json_answer(201 if created else 200, {"created": created})
@@ -48,7 +50,12 @@ class Api:
         return self._apps.repository(app_id).commit(edits, self._online, self._staging.find)
 
 
-async def _body(request: web.Request) -> bytes:
+async def body_of(request: web.Request) -> bytes:
+    """The body of a request that hands something in.
+
+    Raises:
+        EndpointRefused: it is too long, or broke off.
+    """
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as exc:

@@ -6,6 +6,7 @@
     HEAD|PUT /v1/blobs/sha256/<hex>           uploads (uploads.py), with a token
     POST     /v1/apps/<app id>/commits        the API (api.py), with a token
     GET      /v1/apps
+    GET|POST /v1/apps/<app id>/changes…       changes and reviews (changes.py), with a token
 
 It speaks plain HTTP: beyond one machine, TLS ends in a proxy or CDN before it.
 """
@@ -26,16 +27,18 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository.apps import Apps
-from mlpublish.repository.renew import renew
 from mlpublish.repository.online import Online
+from mlpublish.repository.renew import Renewal, renew
 from mlpublish.server.answers import LOG, answer_errors, json_answer, log_requests
-from mlpublish.server.api import Api
+from mlpublish.server.api import Api, body_of
 from mlpublish.server.audit import Audit
 from mlpublish.server.auth import Gate, tokens_in
+from mlpublish.server.changes import ChangesApi
 from mlpublish.server.delivery import Delivery
 from mlpublish.server.settings import ServerSettings
 from mlpublish.server.staging import Staging
 from mlpublish.server.uploads import Uploads
+from mlpublish.storage.in_folder import sweep
 from mlpublish.storage.in_sql import SqlIndex
 from mlpublish.version import __version__
 
@@ -107,6 +110,11 @@ def build(settings: ServerSettings) -> web.Application:
     app.router.add_put("/v1/blobs/sha256/{digest:[0-9a-f]{64}}", uploads.put)
     app.router.add_get("/v1/apps", api.list_apps)
     app.router.add_post("/v1/apps/{app}/commits", api.commit)
+    changes = ChangesApi(apps, staging, gate, online, body_of)
+    app.router.add_get("/v1/apps/{app}/changes", changes.list)
+    app.router.add_post("/v1/apps/{app}/changes", changes.propose)
+    app.router.add_get("/v1/apps/{app}/changes/{change}", changes.one)
+    app.router.add_post("/v1/apps/{app}/changes/{change}/reviews", changes.review)
     app.cleanup_ctx.append(_housekeeping(apps, staging, online, index))
     return app
 
@@ -143,15 +151,16 @@ def _housekeeping(
     apps: Apps, staging: Staging, online: Online, index: SqlIndex
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     """One round before the server listens, so that nobody meets metadata that ran out while it was down; then hourly."""
-    pause = min(_ROUND, min(online.timestamp_days, online.snapshot_days) * 86400 / 8)
+    pause = min(_ROUND, online.shortest_days * 86400 / 8)
+    told: set[str] = set()
 
     async def rounds() -> None:
         while True:
             await asyncio.sleep(pause)
-            await asyncio.to_thread(_round, apps, staging, online)
+            await asyncio.to_thread(_round, apps, staging, online, told)
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
-        await asyncio.to_thread(_round, apps, staging, online)
+        await asyncio.to_thread(_round, apps, staging, online, told)
         task = asyncio.create_task(rounds())
         yield
         task.cancel()
@@ -162,17 +171,30 @@ def _housekeeping(
     return context
 
 
-def _round(apps: Apps, staging: Staging, online: Online) -> None:
-    """Renew what is due and sweep the uploads; a failure is told and tried again in the next round."""
+def _round(apps: Apps, staging: Staging, online: Online, told: set[str]) -> None:
+    """Renew what is due, and sweep what crashes left; a failure is told and tried again in the next round.
+
+    Args:
+        told: the endings that were told already; people need to be told once, not hourly.
+    """
     try:
-        renewal = renew(apps, online)
-        for app_id, error in renewal.failed.items():
-            LOG.error("%s could not be renewed: %s", app_id, error)
-        if renewal.renewed:
-            LOG.info("renewed: %s", ", ".join(renewal.renewed))
+        _tell(renew(apps, online), told)
+        sweep(apps.folder)
         staging.sweep()
     except MlpublishError as error:
         LOG.error("%s", error)
+    except Exception:  # noqa: BLE001 - whatever it was, it must not be the last round, or everything runs out
+        LOG.exception("a round of housekeeping failed")
+
+
+def _tell(renewal: Renewal, told: set[str]) -> None:
+    for app_id, error in renewal.failed.items():
+        LOG.error("%s could not be renewed: %s", app_id, error)
+    for ending in (each for each in map(str, renewal.ending) if each not in told):
+        LOG.warning("%s", ending)
+        told.add(ending)
+    if renewal.renewed:
+        LOG.info("renewed: %s", ", ".join(renewal.renewed))
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -1,9 +1,9 @@
 """Bearer tokens and what each role may do: the predecessor's four roles, each with the rights of those below it.
 
-admin      everything
+admin      everything: also a new root (who holds which role), a new app
 deployer   commit the app role (releases)
 operator   upload, commit the channels role (what a channel offers)
-monitor    read
+monitor    read; hand in reviews, where the key decides
 
 A token only opens the door: what is committed must also carry the signature of whoever holds the role.
 """
@@ -27,6 +27,7 @@ ROLES = ("admin", "deployer", "operator", "monitor")
 _MAY = {
     "read": frozenset(ROLES),
     "upload": frozenset({"admin", "deployer", "operator"}),
+    "commit root": frozenset({"admin"}),
     "commit targets": frozenset({"admin", "deployer"}),
     "commit channels": frozenset({"admin", "deployer", "operator"}),
 }

@@ -1,7 +1,7 @@
 """Delivery: the files of the repository, as they are. Any static host or CDN could serve the same tree.
 
-Everything but ``timestamp.json`` keeps its content for ever (its name holds a version or its digest), so it is marked
-immutable; ``timestamp.json``, and the 404 with which a device finds that there is no newer root yet, are asked for again
+Everything but ``timestamp.json`` (and ``1.root.json``, which a pinned key may sign later) keeps its content for ever (its
+name holds a version or its digest), so it is marked immutable; ``timestamp.json``, and the 404 with which a device finds that there is no newer root yet, are asked for again
 each time. Only names that are relative paths of plain parts are looked up, only inside an app's metadata/ and targets/,
 and a symbolic link that leads out of the repository is not followed.
 """
@@ -28,6 +28,7 @@ from mlpublish.server.conditions import Answer, Content, answer_to
 
 _DIGEST_NAMED = re.compile(r"([0-9a-f]{64})\..+")
 _VERSIONED = re.compile(r"[0-9]+\..+\.json")
+_COUNTERSIGNED = "1.root.json"  # a pinned key may sign it later
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 _TYPES = {".json": "application/json", ".zip": "application/zip"}
@@ -72,7 +73,7 @@ class Delivery:
             raise _missing(path)
         with _regular(self._root, f"{app_id}/{area}/{path}") as stream:
             status = os.fstat(stream.fileno())
-            lasting = area == "targets" or _VERSIONED.fullmatch(name) is not None
+            lasting = area == "targets" or (_VERSIONED.fullmatch(name) is not None and name != _COUNTERSIGNED)
             digest = named[1] if area == "targets" and named is not None else self._digest(stream, status, lasting)
             content = Content(digest=digest, modified=int(status.st_mtime), length=status.st_size)
             yield Found(stream=stream, content=content, headers=_headers(name, content, lasting))

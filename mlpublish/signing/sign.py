@@ -12,11 +12,15 @@ from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.repository import defaults
 from mlpublish.repository.access import access
-from mlpublish.repository.head import Head, Read, next_version
+from mlpublish.repository.edits import edits_for
+from mlpublish.repository.head import Head, Read
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import manifest_digest, open_bundle
+from mlpublish.trust.changes import Change, reviewed
+from mlpublish.trust.detached import sign_detached
+from mlpublish.trust.intents import Intent
 from mlpublish.trust.releases import write_release
-from mlpublish.trust.signer import Signer
+from mlpublish.trust.signer import Signer, signer_for
 
 
 def sign(
@@ -26,9 +30,13 @@ def sign(
     app: App,
     signer: Signer | str | None = None,
     number: int | None = None,
+    legacy: Signer | str | None = None,
     out: Path | str | None = None,
 ) -> Release:
     """Write the app role's next version, which names this bundle, with one signature.
+
+    Where the app role needs more signatures than this one, the release is a *change*: ``publish()`` hands it in, and it is
+    committed once enough of the role's other holders have signed it (``mlpublish review``).
 
     Args:
         bundle: what ``bundle()`` made, or its zip; its bytes are not changed.
@@ -38,6 +46,8 @@ def sign(
         app: the app version this release is for; it is part of what is signed.
         signer: a Signer, or a key URI such as ``file:key.pem``; by default the development folder's.
         number: the release number; by default the highest known plus one, or the number that these very bytes have.
+        legacy: a key of the predecessor's kind (RSA), whose detached signature is put beside the bundle as
+            ``<bundle>.zip.sig``, for clients that know nothing of TUF. It proves the bytes only.
         out: the folder to write; by default ``<name>-<version>-release-<n>`` in the current folder.
 
     Returns:
@@ -54,12 +64,14 @@ def sign(
     holder = defaults.signer_of("targets", signer, defaults.development_among(defaults.repository_for(repository)))
     roles.must_hold(holder, head.root.signed, "targets")
     chosen = _number(head, app, opened, number)
-    role = roles.with_release(
-        head.targets,
-        describe(opened.manifest, app=app, number=chosen, digest=_manifest_digest(opened.path)),
-        length=opened.length,
-        sha256=opened.sha256,
-        version=next_version(read, "targets", head.targets.signed.version),
+    facts = describe(opened.manifest, app=app, number=chosen, digest=_manifest_digest(opened.path))
+    added = roles.described(bundle_path(chosen), opened.length, opened.sha256, facts.to_dict())
+    intent = Intent(kind="release", release=chosen)
+    change = Change(
+        app_id=app.id,
+        intent=intent,
+        proposed_by=holder.public_key.keyid,
+        edits=edits_for(intent, head, read, added=added),
     )
     stem = f"{opened.manifest.name}-{opened.manifest.version}-release-{chosen}"
     return write_release(
@@ -67,9 +79,11 @@ def sign(
         bundle=opened,
         app=app,
         number=chosen,
-        base=head.targets.signed.version,
-        role=roles.signed_by(role, holder),
+        change=change,
+        review=reviewed(change, ("targets",), holder),
+        present=head.present,
         roots=head.roots,
+        detached=None if legacy is None else sign_detached(opened.path, signer_for(legacy)),
     )
 
 
@@ -114,7 +128,7 @@ def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:
     releases = head.releases
     if wanted is None:
         same = [number for number, facts in releases.items() if _stands_for(head, app, bundle, facts)]
-        return max(same, default=max(releases, default=0) + 1)
+        return max(same, default=max((*releases, *head.policy.retired), default=0) + 1)
     if wanted < 1:
         raise RecipeError(f"{wanted} is not a release number.", remedy="Give 1 or more.", field="number")
     if wanted in releases and not _stands_for(head, app, bundle, releases[wanted]):

@@ -2,7 +2,8 @@
 
 Written to a temporary sibling first, flushed, then linked (create-only) or renamed (replace) into place, and the folder
 flushed: after a crash a name holds the whole content or nothing. ``link`` refuses an existing name, which is what makes
-create-only hold among processes; ``replace_if`` holds one lock per folder for the time of the comparison.
+create-only hold among processes; ``replace_if`` holds one lock per folder for the time of the comparison. A sibling is locked
+while its writer lives, so ``sweep`` knows what crashes left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +24,7 @@ from mlpublish.formats.wire import digest_of, is_relative_path
 
 _LOCK = ".lock"
 _PARTIAL = ".partial-"
+KEPT = 24 * 3600.0  # seconds that a partial file is left alone
 
 
 class FolderStore:
@@ -42,7 +46,10 @@ class FolderStore:
             raise _refused(exc) from exc
 
     def exists(self, path: str) -> bool:
-        return self._place(path).is_file()
+        try:
+            return self._place(path).is_file()
+        except OSError as exc:
+            raise _refused(exc) from exc
 
     def length(self, path: str) -> int:
         with self.open(path) as stream:
@@ -53,7 +60,7 @@ class FolderStore:
         if place.exists():
             return False
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             with _partial(place.parent, content) as written:
                 if not _linked(written, place):
                     return False
@@ -69,7 +76,7 @@ class FolderStore:
     def replace_if(self, path: str, content: bytes, *, tag: str | None) -> bool:
         place = self._place(path)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             with locked(place.parent / _LOCK):
                 standing = digest_of(place.read_bytes()) if place.exists() else None
                 if standing != tag:
@@ -83,8 +90,11 @@ class FolderStore:
 
     def list(self, folder: str) -> Iterator[str]:
         place = self._place(folder) if folder else self.folder
-        if place.is_dir():
-            yield from sorted(each.name for each in place.iterdir() if not each.name.startswith("."))
+        try:
+            names = [each.name for each in place.iterdir()] if place.is_dir() else []
+        except OSError as exc:
+            raise _refused(exc) from exc
+        yield from sorted(name for name in names if not name.startswith("."))
 
     def _place(self, path: str) -> Path:
         """A path inside the folder; names come from the wire, so one that could lead outside is refused here."""
@@ -110,11 +120,32 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and what is missing above it, each name durable in the folder that holds it."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode, parents=True, exist_ok=True)
+    for made in missing:
+        flush_folder(made.parent)
+
+
 def replace_file(place: Path, content: bytes) -> None:
     """Write a file durably in one step: readers see the old content or the new one."""
     with _partial(place.parent, content) as written:
         written.replace(place)
     flush_folder(place.parent)
+
+
+def sweep(folder: Path) -> int:
+    """Remove the partial files that crashed runs left anywhere below a folder: a day old, and held by no process.
+
+    Returns:
+        How many there were.
+    """
+    partials = (Path(place, name) for place, _, names in os.walk(folder) for name in names if name.startswith(_PARTIAL))
+    orphans = [each for each in partials if _is_orphan(each)]
+    for each in orphans:
+        each.unlink(missing_ok=True)
+    return len(orphans)
 
 
 def create_private(place: Path, content: bytes) -> bool:
@@ -134,14 +165,12 @@ def _partial(folder: Path, content: bytes | Path, *, mode: int = 0o644) -> Itera
     """A flushed file beside its future place; gone afterwards unless it was renamed."""
     written = folder / f"{_PARTIAL}{secrets.token_hex(8)}"
     try:
-        if isinstance(content, Path):
-            _copy(content, written)
-        else:
-            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        yield written
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # held until it has its name: what nobody holds, a crash left
+            _fill(stream, content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            yield written
     finally:
         written.unlink(missing_ok=True)
 
@@ -155,12 +184,26 @@ def _linked(written: Path, place: Path) -> bool:
     return True
 
 
-def _copy(source: Path, place: Path) -> None:
+def _fill(stream: BinaryIO, content: bytes | Path) -> None:
     """Copied, never linked: a blob must share no inode with a file that somebody may still edit."""
-    with source.open("rb") as reading, place.open("xb") as writing:
-        shutil.copyfileobj(reading, writing, 1 << 20)
-        writing.flush()
-        os.fsync(writing.fileno())
+    if isinstance(content, bytes):
+        stream.write(content)
+        return
+    with content.open("rb") as reading:
+        shutil.copyfileobj(reading, stream, 1 << 20)
+
+
+def _is_orphan(partial: Path) -> bool:
+    """Whether it is old and the process that wrote it is gone: its lock went with it."""
+    try:
+        status = partial.lstat()
+        if not stat.S_ISREG(status.st_mode) or time.time() - status.st_mtime < KEPT:
+            return False
+        with partial.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or gone in the meantime
+        return False
+    return True
 
 
 def _refused(exc: OSError) -> StorageError:

@@ -10,24 +10,40 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509 import load_der_x509_certificate
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Root
 
 from mlpublish.errors import RecipeError, VerificationError
+from mlpublish.formats import mfpclient
 from mlpublish.trust import keys, roles
 
 
 def pin_text(pin: Path | str) -> str:
-    """The text of a pin: a file's content, or what was given itself."""
+    """The text of a pin: what was given itself, or what a file holds (an ``mfpclient.plist`` or ``.properties`` holds it
+    under ``wlSecureModelUpdatePublicKey``; a key in DER becomes base64).
+
+    Raises:
+        RecipeError: an mfpclient file has no pin.
+        FormatError: an mfpclient file is broken.
+    """
+    file = Path(pin)
     try:
-        return Path(pin).read_text(errors="replace")
+        content = file.read_bytes()
     except (OSError, ValueError):  # base64 text is no name that a file can have
         return str(pin)
+    kind = mfpclient.kind_of(content, file.name)
+    if kind is None:
+        return content.decode() if content.isascii() else base64.b64encode(content).decode()
+    text = mfpclient.read(content, kind).get(mfpclient.PIN)
+    if not text:
+        raise RecipeError(
+            f"{file} has no {mfpclient.PIN}.",
+            remedy=f"Write one into it with: mlpublish keys export-plist KEY {file}.",
+            field="pin",
+        )
+    return text
 
 
 def read_pin(text: str) -> SSlibKey:
@@ -37,20 +53,14 @@ def read_pin(text: str) -> SSlibKey:
         RecipeError: it is neither a public key nor a certificate.
         SigningError: the key is of a kind that is not taken.
     """
-    body = "".join(line.strip() for line in text.splitlines() if "-----" not in line)
-    try:
-        der = base64.b64decode(body, validate=True)
-        try:
-            key = load_der_public_key(der)
-        except ValueError:
-            key = load_der_x509_certificate(der).public_key()
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    found = keys.parse_public(text.encode(errors="replace"))
+    if found is None:
         raise RecipeError(
             "The pin is neither a public key nor a certificate.",
-            remedy="Give the base64 text of wlSecureModelUpdatePublicKey, or a PEM file.",
+            remedy="Give the base64 text of wlSecureModelUpdatePublicKey, a PEM file, or the app's mfpclient file.",
             field="pin",
-        ) from exc
-    return keys.public_key(key)
+        )
+    return found.key
 
 
 def root_under(pin: SSlibKey, root: bytes) -> bytes:

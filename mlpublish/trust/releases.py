@@ -1,6 +1,8 @@
 """A release on disk: a folder that holds the bundle, the signed app role, the chain of roots, and ``release.json``.
 
     DIR/{release.json, <name>-<version>.zip, targets.json, roots/<n>.root.json}
+    DIR/{change.json, present/…, reviews/<key id>.json}      (folders.py: it is a change, which others may have to sign)
+    DIR/<name>-<version>.zip.sig                             (detached.py: for clients that know nothing of TUF, if asked for)
 
 ``release.json`` only says where to look; everything in it is held against the signed role when it is read.
 """
@@ -13,16 +15,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from securesystemslib.signer import Signature
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import BundleError, DigestMismatch, FormatError, NotFound, SigningError, VerificationError
+from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import ReleaseFacts, bundle_path
+from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.formats.wire import Reader, digest_of_stream, dump
 from mlpublish.trust import roles
-from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.approval import Present
+from mlpublish.trust.bundles import manifest_digest, open_bundle
+from mlpublish.trust.changes import Change, Review
+from mlpublish.trust.folders import CHANGE, ChangeFolder, read_change, read_reviews, read_roots, write_change
 
 RECORD = "release.json"
+DETACHED = ".sig"  # after the bundle's own name
 RELEASE_FORMAT = 1
 
 
@@ -34,30 +43,52 @@ class SignedRelease:
         targets: the app role that names the release.
         metadata: its bytes.
         roots: the chain of roots that came with it, by version.
+        change: the change that it is; None in a folder that an mlpublish before 0.2 wrote.
+        detached: the signature beside the bundle for clients that know nothing of TUF, if there is one.
     """
 
     release: Release
     targets: Metadata[Targets]
     metadata: bytes
     roots: tuple[bytes, ...]
+    change: ChangeFolder | None = None
+    detached: bytes | None = None
 
 
 def write_release(
-    folder: Path, *, bundle: Bundle, app: App, number: int, base: int, role: Metadata[Targets], roots: Sequence[bytes]
+    folder: Path,
+    *,
+    bundle: Bundle,
+    app: App,
+    number: int,
+    change: Change,
+    review: Review,
+    present: Present,
+    roots: Sequence[bytes],
+    detached: bytes | None = None,
 ) -> Release:
     """Write a release's folder in one step.
+
+    Args:
+        change: the edit of the app role that names the release.
+        review: the signature of whoever makes it.
+        present: what was current when it was made.
+        roots: the chain of roots.
+        detached: the signature beside the bundle for clients that know nothing of TUF.
 
     Raises:
         SigningError: something else stands there.
     """
+    base = change.edits["targets"].base
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release-", dir=folder.parent) as scratch:
         made = Path(scratch, "release")
-        (made / "roots").mkdir(parents=True)
+        made.mkdir()
         shutil.copyfile(bundle.path, made / bundle.path.name)
-        (made / "targets.json").write_bytes(role.to_bytes())
-        for data in roots:
-            (made / "roots" / f"{roles.parse(data, Root, 'root').signed.version}.root.json").write_bytes(data)
+        (made / "targets.json").write_bytes(change.signed_with((review,))["targets"].metadata)
+        write_change(made, change, roots=roots, present=present, reviews=(review,))
+        if detached is not None:
+            (made / f"{bundle.path.name}{DETACHED}").write_bytes(detached)
         (made / RECORD).write_bytes(_record(bundle, app, number, base))
         _settle(made, folder)
     moved = Bundle(path=folder / bundle.path.name, manifest=bundle.manifest, length=bundle.length, sha256=bundle.sha256)
@@ -78,16 +109,17 @@ def read_release(folder: Path) -> SignedRelease:
     reader.version("format", known=RELEASE_FORMAT)
     app = App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
     metadata = _read(folder / "targets.json")
-    targets = roles.parse(metadata, Targets, "targets")
+    targets = _with_reviews(folder, roles.parse(metadata, Targets, "targets"))
     number = reader.whole_number("number", least=1)
     bundle = _opened(folder / reader.relative_path("bundle"), targets.signed, number)
     _hold(targets.signed, bundle, app, number)
-    roots = [file for file in (folder / "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal()]
     return SignedRelease(
         release=Release(folder=folder, app=app, number=number, bundle=bundle, base=reader.whole_number("base", least=1)),
         targets=targets,
-        metadata=metadata,
-        roots=tuple(file.read_bytes() for file in sorted(roots, key=lambda file: int(file.name.partition(".")[0]))),
+        metadata=targets.to_bytes(),
+        roots=read_roots(folder),
+        change=read_change(folder) if (folder / CHANGE).is_file() else None,
+        detached=_detached(folder / f"{bundle.path.name}{DETACHED}"),
     )
 
 
@@ -105,6 +137,47 @@ def facts_in(targets: Targets, number: int) -> ReleaseFacts:
             field="number",
         )
     return facts
+
+
+def held_bundle(targets: Targets, number: int, file: Path) -> Bundle:
+    """A bundle, once it is byte for byte what a role signs as a release, and everything that the role says of it is so.
+
+    Raises:
+        DigestMismatch: its bytes are others.
+        BundleError, FormatError: it is no bundle.
+        VerificationError: the role says of it what is not so.
+    """
+    bundle = _opened(file, targets, number)
+    facts, target = facts_in(targets, number), targets.targets[bundle_path(number)]
+    if target.hashes.get("sha256") != bundle.sha256 or target.length != bundle.length:
+        raise _other_bytes(number, bundle.sha256, target)
+    manifest = bundle.manifest
+    with file.open("rb") as stream:
+        digest = manifest_digest(Archive.read(stream))
+    told = (facts.name, facts.version, facts.unpacked_length, facts.minimum_os, facts.manifest)
+    least = minimum_os(manifest.specification_version, facts.platform)
+    if told != (manifest.name, manifest.version, manifest.unpacked_length, least, digest):
+        raise VerificationError(
+            f"The app role says of release {number}: {facts.name} {facts.version}, {facts.unpacked_length} bytes unpacked, "
+            f"from system {facts.minimum_os}; its bundle is {manifest.name} {manifest.version}, "
+            f"{manifest.unpacked_length} bytes, from {least}.",
+            remedy="Do not sign it. Ask whoever proposed it to sign the bundle again.",
+            field="custom",
+        )
+    return bundle
+
+
+def _with_reviews(folder: Path, targets: Metadata[Targets]) -> Metadata[Targets]:
+    """The app role with the signatures of every review that lies beside it; what they are worth, verification says."""
+    for review in read_reviews(folder):
+        if "targets" in review.signatures and review.verdict == "approve":
+            signature = Signature(review.keyid, review.signatures["targets"])
+            targets.signatures.setdefault(review.keyid, signature)
+    return targets
+
+
+def _detached(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
 def _opened(file: Path, targets: Targets, number: int) -> Bundle:

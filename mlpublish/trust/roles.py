@@ -6,7 +6,7 @@ for ``channels/*/*`` (TUF specification §4.5). Nothing here touches a disk or a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -35,7 +35,8 @@ S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
 CHANNELS = "channels"
 APP_FIELD = "x-mlpublish-app"
-ROOT_DAYS, TARGETS_DAYS, CHANNELS_DAYS = 365, 90, 90
+ROOT_DAYS, CHANNELS_DAYS = 365, 90
+SCHEMES = ("ecdsa-sha2-nistp256", "ed25519", "rsa-pkcs1v15-sha256")  # what a phone verifies with system frameworks
 
 
 def now() -> datetime:
@@ -81,7 +82,7 @@ def new_root(keys: Mapping[str, Signer]) -> Metadata[Root]:
 
 def new_app_role(policy: Policy, operator: Signer) -> Metadata[Targets]:
     """Version 1 of an app role: the policy, the operators, no release; not signed yet."""
-    targets = Targets(version=1, expires=after(TARGETS_DAYS))
+    targets = Targets(version=1, expires=after(policy.expiry_days))
     targets.targets[POLICY_PATH] = target_file(POLICY_PATH, policy.to_bytes(), policy.to_dict())
     delegated = DelegatedRole(CHANNELS, [], 1, True, paths=["channels/*/*"])
     targets.delegations = Delegations({}, {CHANNELS: delegated})
@@ -127,7 +128,7 @@ def new_timestamp(version: int, days: float, snapshot: int) -> Metadata[Timestam
 def with_release(role: Metadata[Targets], facts: ReleaseFacts, *, length: int, sha256: str, version: int) -> Metadata[Targets]:
     """The app role's next version, which names one more release; signatures of the old one are gone."""
     path = bundle_path(facts.number)
-    edited = _next(role, version, TARGETS_DAYS)
+    edited = following(role, version, policy_of(role.signed).expiry_days)
     edited.signed.targets[path] = described(path, length, sha256, facts.to_dict())
     return edited
 
@@ -135,9 +136,28 @@ def with_release(role: Metadata[Targets], facts: ReleaseFacts, *, length: int, s
 def with_channel(role: Metadata[Targets], channel: Channel, *, version: int) -> Metadata[Targets]:
     """The channels role's next version, which names this content for one channel."""
     path = channel_path(channel.platform, channel.channel)
-    edited = _next(role, version, CHANNELS_DAYS)
+    edited = following(role, version, CHANNELS_DAYS)
     edited.signed.targets[path] = target_file(path, channel.to_bytes())
     return edited
+
+
+def with_policy(role: Metadata[Targets], policy: Policy, *, version: int, without: Iterable[int] = ()) -> Metadata[Targets]:
+    """The app role's next version, which signs this policy and names some releases no more."""
+    edited = following(role, version, policy.expiry_days)
+    edited.signed.targets[POLICY_PATH] = target_file(POLICY_PATH, policy.to_bytes(), policy.to_dict())
+    for number in without:
+        folder = f"{bundle_path(number).rpartition('/')[0]}/"
+        for path in [path for path in edited.signed.targets if path.startswith(folder)]:
+            del edited.signed.targets[path]
+    return edited
+
+
+def following(role: Metadata[S], version: int, days: float) -> Metadata[S]:
+    """The role under its next version and with a new expiry; signatures of the old one are gone."""
+    signed = deepcopy(role.signed)
+    signed.version = version
+    signed.expires = after(days)
+    return Metadata(signed)
 
 
 def signed_by(role: Metadata[S], *signers: Signer) -> Metadata[S]:
@@ -163,6 +183,11 @@ def parse(data: bytes, kind: type[S], what: str) -> Metadata[S]:
     return role
 
 
+def parse_named(data: bytes, name: str) -> Metadata[Root] | Metadata[Targets]:
+    """Read a role's bytes by the name of the role: ``root``, ``targets`` or ``channels``; see ``parse``."""
+    return parse(data, Root, name) if name == "root" else parse(data, Targets, name)
+
+
 def verify(delegator: Root | Targets, name: str, role: Metadata[S]) -> None:
     """Check a role's signatures against whoever appoints its keys.
 
@@ -177,6 +202,22 @@ def verify(delegator: Root | Targets, name: str, role: Metadata[S]) -> None:
         raise ThresholdNotMet(
             f"The {name} role (version {role.signed.version}) has {len(result.signed)} of {result.threshold} signatures.",
             remedy=_SIGN,
+            field=name,
+        )
+
+
+def verify_stricter(delegator: Root, name: str, role: Metadata[S]) -> None:
+    """Where the publisher's own signature does not count, one more than the threshold must be valid.
+
+    Raises:
+        ThresholdNotMet: there is not.
+    """
+    result = delegator.get_verification_result(name, role.signed_bytes, role.signatures)
+    if len(result.signed) <= result.threshold:
+        raise ThresholdNotMet(
+            f"The {name} role (version {role.signed.version}) has {len(result.signed)} of {result.threshold + 1} signatures; "
+            "the publisher's own does not count.",
+            remedy="Let another holder of the role sign: mlpublish review sign.",
             field=name,
         )
 
@@ -230,13 +271,6 @@ def policy_of(role: Targets) -> Policy:
     if target is None:
         raise FormatError("The app role names no policy.json.", remedy=_AGAIN, field=POLICY_PATH)
     return Policy.from_dict(custom_of(target))
-
-
-def _next(role: Metadata[Targets], version: int, days: int) -> Metadata[Targets]:
-    signed = deepcopy(role.signed)
-    signed.version = version
-    signed.expires = after(days)
-    return Metadata(signed)
 
 
 _AGAIN = "Get the repository's metadata again; it may be cut or altered."

@@ -54,14 +54,14 @@ def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Pat
         number=None,
         roles=(),
         proven=(f"The zip is whole, and its {len(bundle.manifest.files)} files are those that its manifest lists.",),
-        not_proven=("Nobody's signature was checked: a bare bundle carries none.", *_evidence_limits(bundle)),
+        not_proven=("Nobody's signature was checked: a bare bundle carries none.", *evidence_limits(bundle)),
     )
 
 
 def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | str | None) -> VerifyReport:
     signed = read_release(folder)
     trusted = _trusted(root, pin, signed.roots)
-    newest = _follow(trusted, signed.roots)
+    newest = follow_roots(trusted, signed.roots)
     roles.verify(newest.signed, "targets", signed.targets)
     _refuse_expired("root", newest)
     _refuse_expired("targets", signed.targets)
@@ -85,7 +85,7 @@ def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | s
         ),
         not_proven=(
             "Freshness: whether it is still the newest, or withdrawn, is said by the repository, not by this folder.",
-            *_evidence_limits(release.bundle),
+            *evidence_limits(release.bundle),
         ),
     )
 
@@ -106,7 +106,7 @@ def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Seq
     return root_under(read_pin(pin_text(pin)), roots[0])
 
 
-def _follow(trusted: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
+def follow_roots(trusted: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
     """From the trusted root to the newest of the chain, each signed by its predecessor's keys and its own."""
     present = roles.parse(trusted, Root, "root")
     roles.verify(present.signed, "root", present)
@@ -138,7 +138,7 @@ def _report(name: str, delegator: Root, role: Metadata[roles.S]) -> RoleReport:
     )
 
 
-def _evidence_limits(bundle: Bundle) -> tuple[str, ...]:
+def evidence_limits(bundle: Bundle) -> tuple[str, ...]:
     """What the evidence inside does not show, model by model."""
     limits = []
     for model in bundle.manifest.models:

@@ -11,7 +11,8 @@ import pytest
 
 from mlpublish.artifacts import App
 from mlpublish.checking.check import check
-from mlpublish.checking.device import Device, Installed, State, default_folder
+from mlpublish.checking.device import Device, default_folder
+from mlpublish.checking.state import Installed, State
 from mlpublish.errors import NewerFormat, RecipeError
 from mlpublish.formats.status import Reason, UpdateStatus
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -143,8 +144,18 @@ def test_lowering_a_rollout_never_takes_a_release_from_who_has_it(device_id: str
 
 
 @given(devices, percents)
-def test_every_device_gets_the_release_or_what_the_others_get(device_id: str, percent: int) -> None:
-    assert offered(channel(rollout=percent, otherwise=4), device_id=device_id) in (Offer(release=5), Offer(release=4))
+def test_who_is_outside_gets_what_the_others_get(device_id: str, percent: int) -> None:
+    inside = bucket(device_id, 5) < percent
+    assert offered(channel(rollout=percent, otherwise=4), device_id=device_id) == Offer(release=5 if inside else 4)
+
+
+@given(devices, st.lists(percents, max_size=8))
+def test_through_every_change_of_the_percentage_who_was_reached_once_stays(device_id: str, course: list[int]) -> None:
+    has: int | None = None
+    for step, percent in enumerate(course):
+        got = offered(channel(rollout=percent, otherwise=4), device_id=device_id, installed=has)
+        has = got.release if isinstance(got, Offer) else has
+        assert has == (5 if bucket(device_id, 5) < max(course[: step + 1]) else 4)
 
 
 @given(devices, percents, st.none() | numbers, st.booleans())
@@ -154,7 +165,7 @@ def test_the_same_question_has_the_same_answer(device_id: str, percent: int, ins
     assert offered(named, device_id=device_id, installed=installed) == first
 
 
-@pytest.mark.parametrize("percent", [1, 10, 25, 50, 99])
+@pytest.mark.parametrize("percent", [1, 5, 10, 25, 50, 90, 99])
 def test_a_rollout_reaches_its_percentage_of_a_hundred_thousand_devices(percent: int) -> None:
     reached = sum(bucket(f"device-{number}", 17) < percent for number in range(100_000)) / 1000
     assert abs(reached - percent) < 1
@@ -164,6 +175,13 @@ def test_another_release_meets_other_devices_first() -> None:
     first = {number for number in range(10_000) if bucket(f"device-{number}", 1) < 10}
     second = {number for number in range(10_000) if bucket(f"device-{number}", 2) < 10}
     assert len(first & second) < 200  # a hundred by chance
+
+
+@given(devices, numbers)
+def test_a_bucket_is_the_share_that_the_sha256_of_device_and_release_has_of_all(device_id: str, release: int) -> None:
+    digest = hashlib.sha256(f"{device_id}\n{release}".encode()).hexdigest()
+    assert bucket(device_id, release) == pytest.approx(int(digest, 16) / 16**64 * 100)
+    assert 0 <= bucket(device_id, release) < 100
 
 
 def test_a_bucket_is_the_same_on_every_machine_and_in_every_version() -> None:

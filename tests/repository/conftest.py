@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import TargetFile, Targets
 
 from mlpublish.artifacts import App, Release
 from mlpublish.checking.check import check
 from mlpublish.errors import AlreadyPublished, Conflict
 from mlpublish.formats.channel import Channel
+from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.formats.wire import digest_of
 from mlpublish.publishing.publish import publish
@@ -125,6 +126,18 @@ class Steered:
             except (AlreadyPublished, Conflict):
                 continue
         raise AssertionError("five conflicts in a row, and nobody else is there")
+
+    def policy(self, **fields: Any) -> None:
+        """What reviewers would do: a new app role with another policy."""
+        head = self.head()
+        role = roles.parse(head.targets.to_bytes(), Targets, "targets")
+        wanted = Policy(app_id=self.app.id, **fields)
+        role.signed.targets[POLICY_PATH] = roles.target_file(POLICY_PATH, wanted.to_bytes(), wanted.to_dict())
+        role.signed.version += 1
+        role.signatures.clear()
+        signed = roles.signed_by(role, self.development.signer("targets")).to_bytes()
+        edits = {"targets": Edit(base=head.targets.signed.version, metadata=signed)}
+        self.development.app(self.app.id).commit(edits, self.development.online(), lambda _: wanted.to_bytes())
 
     def assert_whole(self) -> None:
         """Everything that is current verifies, and every target that it names is there with its bytes."""

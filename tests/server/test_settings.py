@@ -7,7 +7,9 @@ import pytest
 
 from mlpublish.errors import NotFound, RecipeError
 from mlpublish.repository.development import Development
+from mlpublish.repository.online import OnlineKeys
 from mlpublish.server.settings import STOP_SECONDS, UPLOAD_LIMIT, ServerSettings
+from mlpublish.trust.keys import new_key_file
 
 
 def test_what_repo_init_writes_is_read_with_paths_beside_the_file(development: Development) -> None:
@@ -19,10 +21,12 @@ def test_what_repo_init_writes_is_read_with_paths_beside_the_file(development: D
         index=folder / "index.sqlite",
         upload_limit=UPLOAD_LIMIT,
         stop_seconds=STOP_SECONDS,
-        snapshot=f"file:{folder}/keys/snapshot.pem",
-        timestamp=f"file:{folder}/keys/timestamp.pem",
-        snapshot_days=7,
-        timestamp_days=1,
+        keys=OnlineKeys(
+            snapshot=(f"file:{folder}/keys/snapshot.pem",),
+            timestamp=(f"file:{folder}/keys/timestamp.pem",),
+            snapshot_days=7,
+            timestamp_days=1,
+        ),
     )
 
 
@@ -31,7 +35,21 @@ def test_absolute_paths_and_other_key_uris_stay_as_they_are(development: Develop
     text = file.read_text().replace("file:keys/snapshot.pem", "awskms:alias/snapshot")
     file.write_text(f'blobs = "{tmp_path}/uploads"\n{text}')
     settings = ServerSettings.read(development.folder)
-    assert (settings.snapshot, settings.blobs) == ("awskms:alias/snapshot", tmp_path / "uploads")
+    assert (settings.keys.snapshot, settings.blobs) == (("awskms:alias/snapshot",), tmp_path / "uploads")
+
+
+def test_several_keys_sign_while_one_is_replaced_and_an_operators_key_renews_channels(development: Development) -> None:
+    new_key_file(development.folder / "keys" / "next.pem")
+    file = development.folder / "server.toml"
+    text = file.read_text().replace('"file:keys/timestamp.pem"', '["file:keys/timestamp.pem", "keys/next.pem"]')
+    file.write_text(f'{text}channels = "file:keys/channels.pem"\nchannels_days = 3.5\n')
+    online = ServerSettings.read(development.folder).online()
+    assert [each.public_key.keyid for each in online.timestamp] == [
+        development.signer(name).public_key.keyid for name in ("timestamp", "next")
+    ]
+    assert online.channels is not None
+    assert online.channels.public_key == development.signer("channels").public_key
+    assert (online.channels_days, online.shortest_days) == (3.5, 1)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +64,11 @@ def test_absolute_paths_and_other_key_uris_stay_as_they_are(development: Develop
         ("^repository", "upload_limit = -1\nrepository", "upload_limit", "above 0"),
         ("^repository", "stop_seconds = true\nrepository", "stop_seconds", "above 0"),
         ("timestamp_days = 1", "timestamp_days = nan", "online.timestamp_days", "above 0"),
+        ('^timestamp = ".*"$', "timestamp = []", "online.timestamp", "a key URI or a list of them"),
+        ('^timestamp = ".*"$', 'timestamp = ["file:a", ""]', "online.timestamp", "a key URI or a list of them"),
+        ('^timestamp = ".*"$', "", "online.timestamp", "is missing"),
+        ("timestamp_days = 1", 'channels = ["file:a"]', "online.channels", "type str"),
+        ("timestamp_days = 1", "channels_days = 0", "online.channels_days", "above 0"),
         (r"\[online\]", "online = 1", "online", "type dict"),
         ("^repository", "= broken", "server.toml", "cannot be read"),
     ],

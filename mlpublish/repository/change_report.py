@@ -1,0 +1,147 @@
+"""What a reviewer sees of a change: recomputed from roles verified here, never from what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlpublish.artifacts import Bundle
+from mlpublish.repository.records import Kept, Received
+from mlpublish.shown import Shown, parity_rows
+from mlpublish.trust.approval import Need, Present, needs
+from mlpublish.trust.changes import ROLES, Change
+from mlpublish.trust.diff import Difference, diff
+from mlpublish.trust.intents import holder
+from mlpublish.trust.lints import Lint, lint
+from mlpublish.trust.verify import evidence_limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ChangeReport(Shown):
+    """One change, as it stands.
+
+    Args:
+        state: ``waiting`` for signatures, ``moved`` (its base is no longer current), ``committed``, ``rejected`` or
+            ``superseded``.
+        summary: what it says of itself; for lists, never for a decision.
+        differences: what it does.
+        needs: who must sign, who did.
+        reviews: what was said to it, each with the holder's name where it is known.
+        bundles: release number -> the bundle that it adds, held against the role byte for byte.
+        findings: what is allowed and still worth a thought.
+    """
+
+    app_id: str
+    change: Change
+    state: str
+    differences: tuple[Difference, ...]
+    needs: tuple[Need, ...]
+    reviews: tuple[Received, ...]
+    names: Mapping[str, str]
+    bundles: Mapping[int, Bundle]
+    findings: tuple[Lint, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many signatures are still needed, over all roles."""
+        return sum(need.missing for need in self.needs)
+
+    @property
+    def not_proven(self) -> tuple[str, ...]:
+        """What signing this would not show."""
+        limits = [each for bundle in self.bundles.values() for each in evidence_limits(bundle)]
+        return tuple(limits)
+
+    def rows(self) -> Mapping[str, object]:
+        who = self.names.get(self.change.proposed_by, "nobody yet")
+        shown: dict[str, object] = {
+            "change": f"{self.change.id} of {self.app_id}",
+            "state": self.state,
+            "meant": f"{self.change.intent.summary} (said by {who}, not verified)",
+        }
+        for index, each in enumerate((each for each in self.differences if not each.routine), 1):
+            shown[f"does {index}"] = f"{each.role}  {each.sentence}"
+        for number, bundle in self.bundles.items():
+            shown |= _bundle_rows(number, bundle)
+        for index, need in enumerate(self.needs, 1):
+            shown[f"signatures {index}"] = need.sentence
+        for index, review in enumerate(self.reviews, 1):
+            shown[f"review {index}"] = self._told(review)
+        for index, finding in enumerate(self.findings, 1):
+            shown[f"note {index}"] = f"{finding.problem} {finding.remedy}"
+        return shown | {"not proven": " ".join(self.not_proven) or None}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "change": self.change.id,
+            "app": self.app_id,
+            "state": self.state,
+            "summary": self.change.intent.summary,
+            "proposed_by": self.change.proposed_by,
+            "differences": [each.to_dict() for each in self.differences],
+            "needs": [need.to_dict() for need in self.needs],
+            "missing": self.missing,
+            "reviews": [
+                {
+                    "verdict": each.review.verdict,
+                    "keyid": each.review.keyid,
+                    "holder": self.names.get(each.review.keyid),
+                    "at": each.review.at,
+                    "received": each.at,
+                    "comment": each.review.comment,
+                }
+                for each in self.reviews
+            ],
+            "bundles": {str(number): bundle.to_dict() for number, bundle in self.bundles.items()},
+            "parity": {
+                model.name: None if model.parity is None else model.parity.to_dict()
+                for bundle in self.bundles.values()
+                for model in bundle.manifest.models
+            },
+            "lineage": {
+                model.name: model.provenance.to_dict() for bundle in self.bundles.values() for model in bundle.manifest.models
+            },
+            "findings": [{"role": each.role, "problem": each.problem, "remedy": each.remedy} for each in self.findings],
+            "not_proven": list(self.not_proven),
+        }
+
+    def _told(self, each: Received) -> str:
+        who = self.names.get(each.review.keyid, each.review.keyid[:12])
+        said = f": {each.review.comment}" if each.review.comment else ""
+        return f"{each.review.verdict} by {who} at {each.review.at}{said}"
+
+
+def report_on(kept: Kept, present: Present, state: str, bundles: Mapping[int, Bundle]) -> ChangeReport:
+    """What a change does to what is current.
+
+    Args:
+        present: verified; what the change was made from, or what is current now.
+    """
+    signed = kept.signed
+    found = [each for name in ROLES if name in signed.edits for each in diff(name, present.role(name), signed.role(name))]
+    needed = needs(signed, present)
+    names = {key.keyid: holder(key) for need in needed for key in (*need.signed, *need.waiting)}
+    return ChangeReport(
+        app_id=signed.app_id,
+        change=signed,
+        state=state,
+        differences=tuple(found),
+        needs=needed,
+        reviews=kept.reviews,
+        names=names,
+        bundles=bundles,
+        findings=lint(signed.root, signed.targets()),
+    )
+
+
+def _bundle_rows(number: int, bundle: Bundle) -> dict[str, object]:
+    manifest = bundle.manifest
+    rows: dict[str, object] = {
+        f"release {number}": f"{manifest.name} {manifest.version}, {bundle.length} bytes, sha256 {bundle.sha256}",
+    }
+    for model in manifest.models:
+        rows |= {f"{model.name}: {key}": value for key, value in parity_rows(model.parity).items()}
+        lineage = {key: value for key, value in model.provenance.to_dict().items() if value not in (None, {}, [], "")}
+        rows[f"{model.name}: lineage"] = ", ".join(f"{key} {value}" for key, value in lineage.items())
+    return rows

@@ -1,0 +1,171 @@
+"""Reviews without a server: a change's folder is carried to whoever has a key, and one small file comes back.
+
+save     write what is open into a folder, its bundle beside it
+look     verify and show it, offline
+sign     the same, and put ``reviews/<key id>.json`` beside it
+submit   hand a folder with everybody's reviews to an endpoint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, Root
+
+from mlpublish.artifacts import Bundle
+from mlpublish.errors import NotFound, RecipeError, VerificationError
+from mlpublish.formats.channel import bundle_path
+from mlpublish.repository import defaults, review
+from mlpublish.repository.change_report import ChangeReport, report_on
+from mlpublish.repository.endpoint import endpoint_for
+from mlpublish.repository.records import Kept, Received
+from mlpublish.repository.review import Where, added_by, not_a_holder
+from mlpublish.trust import approval, roles
+from mlpublish.trust.approval import Present
+from mlpublish.trust.changes import reviewed
+from mlpublish.trust.folders import ChangeFolder, present_in, read_change, write_change, write_review
+from mlpublish.trust.releases import held_bundle
+from mlpublish.trust.signer import Signer, signer_for
+from mlpublish.trust.verify import follow_roots
+
+
+def save(where: Where, out: Path, change_id: str | None = None) -> ChangeReport:
+    """Write a change into a new or empty folder, verified as ``show`` does.
+
+    Raises:
+        RecipeError: the folder holds something.
+        NotFound, DigestMismatch, VerificationError: see ``review.show``.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RecipeError(f"{out} holds something already.", remedy="Name a new folder.", field="save")
+    report = review.show(where, change_id)
+    reached = where.access
+    roots: tuple[bytes, ...] = ()
+    present = Present()
+    if not report.change.founds:
+        head = reached.head()
+        roots, present = head.roots, head.present
+    kept = reached.endpoint.change(where.app, report.change.id)
+    reviews = [each.review for each in kept.reviews if each.review.verdict == "approve"]
+    write_change(out, kept.change, roots=roots, present=present, reviews=reviews)
+    targets = kept.change.targets()
+    for number, bundle in report.bundles.items():
+        assert targets is not None
+        name = f"{bundle.manifest.name}-{bundle.manifest.version}.zip"
+        reached.endpoint.download(where.app, roles.stored_at(targets.signed.targets[bundle_path(number)]), out / name)
+    return report
+
+
+def look(folder: Path, *, root: Path | str | bytes | None = None, repository: str | Path | None = None) -> ChangeReport:
+    """Verify and show a change's folder, offline.
+
+    Args:
+        root: a root of the app that is trusted already; by default mlpublish.toml's, or the development repository's. A
+            repository that is to be made needs none: what a reviewer sees of it is all there is.
+
+    Raises:
+        NotFound: the folder is no change, or misses its bundle.
+        RecipeError: no root is trusted here.
+        VerificationError: what it was made from does not verify; the bundle is not the one that is signed.
+    """
+    found = read_change(folder)
+    present = _verified(found, root, repository)
+    return report_on(_kept(found), present, _state(found, present), _bundles(found, present))
+
+
+def sign(
+    folder: Path,
+    *,
+    signer: Signer | str,
+    root: Path | str | bytes | None = None,
+    repository: str | Path | None = None,
+    comment: str = "",
+) -> ChangeReport:
+    """Sign a change's folder after everything that ``look`` verifies; the signature is a file in ``reviews``.
+
+    Raises:
+        SigningError: the key holds none of its roles, or cannot be opened.
+        NotFound, RecipeError, VerificationError: see ``look``; nothing is signed.
+    """
+    found = read_change(folder)
+    present = _verified(found, root, repository)
+    bundles = _bundles(found, present)
+    holder = signer_for(signer)
+    names = approval.may_sign(found.change, present, holder.public_key.keyid)
+    if not names:
+        raise not_a_holder(found.change, present, holder)
+    write_review(folder, reviewed(found.change, names, holder, comment=comment))
+    found = read_change(folder)
+    return report_on(_kept(found), present, _state(found, present), bundles)
+
+
+def submit(folder: Path, *, to: str | Path, token: str | None = None, repository: str | Path | None = None) -> ChangeReport:
+    """Hand a change with everything that was said to it to an endpoint; with enough signatures it is committed.
+
+    Raises:
+        Conflict: its base moved, or another change is open.
+        EndpointRefused, EndpointUnreachable, VerificationError: the endpoint says no, or nothing.
+    """
+    found = read_change(folder)
+    development = defaults.development_among(to, defaults.repository_for(repository))
+    endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
+    blobs: dict[str, bytes | Path] = {**review.policy_blob(found.change)}
+    for bundle in _bundles(found, Present()).values() if found.change.targets() is not None else ():
+        blobs[bundle.sha256] = bundle.path
+    kept = endpoint.propose(found.change.app_id, found.change, found.reviews, blobs)
+    return report_on(kept, Present(), "waiting" if kept.closed is None else kept.closed.outcome, {})
+
+
+def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: str | Path | None) -> Present:
+    """What was current when it was made, under a root that is trusted here."""
+    development = defaults.development_among(defaults.repository_for(repository))
+    trusted = defaults.root_of(found.change.app_id, root, development)
+    if found.change.founds:
+        if trusted is None:
+            return Present()
+        raise VerificationError(
+            f"A root of {found.change.app_id} is trusted here already; {found.change.id} would make another repository.",
+            remedy="Do not sign it; or forget that root first (--root, mlpublish.toml).",
+            field="change",
+        )
+    if trusted is None:
+        raise RecipeError(
+            f"No root of {found.change.app_id} is trusted here, and there is no trust on first use.",
+            remedy=f'Pass --root 1.root.json, or set root under [apps."{found.change.app_id}"] in mlpublish.toml.',
+            field="root",
+        )
+    newest: Metadata[Root] = follow_roots(trusted, found.roots)
+    return present_in(found, newest)
+
+
+def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
+    """The bundles that it adds, each held against what is signed."""
+    targets = found.change.targets()
+    if targets is None:
+        return {}
+    if present.targets is None and "targets" in found.present:
+        present = replace(present, targets=roles.parse(found.present["targets"], type(targets.signed), "targets"))
+    facts = roles.releases_of(targets.signed)
+    bundles = {}
+    for number in added_by(found.change, present):
+        place = found.folder / f"{facts[number].name}-{facts[number].version}.zip"
+        if not place.is_file():
+            raise NotFound(
+                f"The bundle of release {number} is not there: {place.name}.",
+                remedy="Get the whole folder; what is signed must be looked at.",
+                field="bundle",
+            )
+        bundles[number] = held_bundle(targets.signed, number, place)
+    return bundles
+
+
+def _kept(found: ChangeFolder) -> Kept:
+    """The folder as an endpoint would keep it; a review that is not of this change does not count."""
+    fitting = tuple(each for each in found.reviews if each.change_id == found.change.id)
+    return Kept(change=found.change, reviews=tuple(Received(review=each, at=each.at) for each in fitting))
+
+
+def _state(found: ChangeFolder, present: Present) -> str:
+    return "complete" if approval.complete(_kept(found).signed, present) else "waiting"

@@ -1,0 +1,150 @@
+"""``review log``: who said what about which bytes and when, for ever; each line holds by the key of whoever it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from securesystemslib.signer import Key
+from tuf.api.metadata import Root, Targets
+
+from mlpublish.errors import NotFound, VerificationError
+from mlpublish.repository.access import Access
+from mlpublish.repository.records import Kept
+from mlpublish.repository.review import Where
+from mlpublish.shown import Shown
+from mlpublish.trust import roles
+from mlpublish.trust.intents import holder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One thing that happened.
+
+    Args:
+        at: when, by the clock of whoever did it; empty where only the role's own signatures tell.
+        received: when it reached the repository, by its clock.
+        event: ``approve``, ``reject``, ``committed``, ``superseded``, or ``signed`` (a role without a change).
+        who: the holder's name and key id, if a key did it.
+        verified: whether the statement holds by that key; None where nothing is signed.
+    """
+
+    at: str
+    received: str
+    change: str
+    event: str
+    who: str | None
+    told: str
+    verified: bool | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "received": self.received,
+            "change": self.change,
+            "event": self.event,
+            "who": self.who,
+            "told": self.told,
+            "verified": self.verified,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ReviewLog(Shown):
+    """Everything that was said and done to an app's roles, the oldest first."""
+
+    app_id: str
+    entries: tuple[LogEntry, ...]
+
+    def rows(self) -> dict[str, object]:
+        marks = {True: "", False: "  SIGNATURE DOES NOT HOLD", None: ""}
+        return {
+            f"{index:>3} {each.received or each.at or '-'}": f"{each.change}  {each.event}"
+            f"{f' by {each.who}' if each.who else ''}{f': {each.told}' if each.told else ''}{marks[each.verified]}"
+            for index, each in enumerate(self.entries, 1)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"app": self.app_id, "entries": [each.to_dict() for each in self.entries]}
+
+
+def log(where: Where) -> ReviewLog:
+    """Read the whole record of an app and verify every statement in it.
+
+    Raises:
+        NotFound: the app has no repository there.
+        VerificationError: what is current does not verify.
+    """
+    reached = where.access
+    listed = [reached.endpoint.change(where.app, each) for each in reached.endpoint.changes(where.app).ids]
+    keys = _keys_ever(reached, listed)
+    entries = [entry for kept in listed for entry in _entries(kept, keys)]
+    return ReviewLog(app_id=where.app, entries=(*_unrecorded(reached, listed), *entries))
+
+
+def _entries(kept: Kept, keys: Mapping[str, Key]) -> Iterator[LogEntry]:
+    change_id = kept.change.id
+    for each in kept.reviews:
+        key = keys.get(each.review.keyid)
+        yield LogEntry(
+            at=each.review.at,
+            received=each.at,
+            change=change_id,
+            event=each.review.verdict,
+            who=each.review.keyid[:12] if key is None else holder(key),
+            told=each.review.comment or (kept.change.intent.summary if each is kept.reviews[0] else ""),
+            verified=key is not None and each.review.change_id == change_id and _holds(each.review.verify, key),
+        )
+    if kept.closed is not None:
+        yield LogEntry(
+            at=kept.closed.at,
+            received=kept.closed.at,
+            change=change_id,
+            event=kept.closed.outcome,
+            who=None,
+            told=kept.closed.reason,
+            verified=None,
+        )
+
+
+def _holds(verify: Callable[[Key], None], key: Key) -> bool:
+    try:
+        verify(key)
+    except VerificationError:
+        return False
+    return True
+
+
+def _unrecorded(reached: Access, listed: list[Kept]) -> Iterator[LogEntry]:
+    """Versions of the app role that no change tells of: who signed them stands in them."""
+    recorded = {kept.change.role("targets").signed.version for kept in listed if "targets" in kept.change.edits}
+    head = reached.head()
+    for version in range(1, head.targets.signed.version + 1):
+        if version in recorded:
+            continue
+        try:
+            role = roles.parse(reached.read(f"metadata/{version}.targets.json"), Targets, "targets")
+        except NotFound:
+            continue
+        keyids = ", ".join(keyid[:12] for keyid in role.signatures)
+        yield LogEntry(
+            at="", received="", change=f"targets {version}", event="signed", who=keyids, told="without a change", verified=None
+        )
+
+
+def _keys_ever(reached: Access, listed: list[Kept]) -> dict[str, Key]:
+    """Every key that was ever appointed: by the chain of roots, or by a role of a change."""
+    found: dict[str, Key] = {}
+    for kept in listed:
+        root, targets, pin = kept.change.root, kept.change.targets(), kept.change.intent.pin
+        found |= {} if root is None else root.signed.keys
+        found |= {} if targets is None or targets.signed.delegations is None else targets.signed.delegations.keys
+        found |= {} if pin is None else {pin.keyid: pin}
+    try:
+        head = reached.head()
+    except NotFound:
+        return found  # it is still to be made
+    for data in head.roots:  # last, so that a change cannot put its own key under an id that is trusted
+        found |= roles.parse(data, Root, "root").signed.keys
+    return found if head.targets.signed.delegations is None else found | head.targets.signed.delegations.keys

@@ -1,0 +1,140 @@
+"""What is refused although its signatures hold: it would strand devices, whoever edits next, or somebody else's work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+
+from mlpublish.errors import AlreadyPublished, EndpointRefused, Expired
+from mlpublish.formats.channel import Channel
+from mlpublish.formats.wire import digest_of
+from mlpublish.repository.head import LARGEST_JUMP, Head
+from mlpublish.repository.online import Online
+from mlpublish.trust import lints, roles
+
+FindBlob = Callable[[TargetFile], bytes | Path | None]
+_LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
+_LARGEST_ROOT = 500_000  # bytes; python-tuf's client takes 512,000
+_LARGEST_CHANNEL = 1024 * 1024  # bytes
+_LONGEST = 400  # days; more is a clock that is wrong
+
+
+def refuse_expired(name: str, role: Metadata[Root] | Metadata[Targets]) -> None:
+    """A role that has run out would end in FAILURE_INTEGRITY on every device; one that never does is a wrong clock's."""
+    if role.signed.is_expired(roles.now()):
+        raise Expired(
+            f"The {name} role to commit expired on {role.signed.expires:%Y-%m-%d}.", remedy="Sign it again.", field=name
+        )
+    if role.signed.expires - roles.now() > timedelta(days=_LONGEST):
+        raise EndpointRefused(
+            f"The {name} role to commit holds until {role.signed.expires:%Y-%m-%d}, more than {_LONGEST} days from now.",
+            remedy="Check the clock of the machine that made it, and the one here (date -u); then sign it again.",
+            field=name,
+        )
+
+
+def refuse_unreadable(name: str, role: Metadata[Targets], length: int, head: Head) -> None:
+    """What would verify and yet be read by nobody: a device's client has bounds, and so has everybody who edits next."""
+    jump = role.signed.version - head.role(name).signed.version
+    longest = max((target.length for target in role.signed.targets.values()), default=0) if name == roles.CHANNELS else 0
+    if jump > LARGEST_JUMP or length > _LARGEST_ROLE or longest > _LARGEST_CHANNEL:
+        raise EndpointRefused(
+            f"The {name} role has {length} bytes, jumps {jump} versions, or names a channel file of {longest} bytes.",
+            remedy=f"At most are {_LARGEST_ROLE} bytes, {LARGEST_JUMP} versions and {_LARGEST_CHANNEL} bytes; retire old "
+            "releases, and make the edit from the present state.",
+            field=name,
+        )
+    if name == "targets":
+        roles.releases_of(role.signed)  # each must be readable, or nobody could sign the next one
+        roles.policy_of(role.signed)
+
+
+def refuse_other_app(app_id: str, targets: Targets, channels: Targets) -> None:
+    """A role of another app, which verifies wherever apps share keys."""
+    roles.check_bound(channels, app_id)
+    policy = roles.policy_of(targets)
+    if policy.app_id != app_id:
+        raise EndpointRefused(
+            f"The app role is for {policy.app_id}, not {app_id}.", remedy="Publish to the app it was signed for."
+        )
+
+
+def refuse_other_bytes(head: Head, new: Targets) -> None:
+    """A release number stands for one content for ever, also after the release was removed."""
+    retired = head.policy.retired
+    for path, target in new.targets.items():
+        if not path.startswith("releases/"):
+            continue
+        standing = head.targets.signed.targets.get(path)
+        number = path.split("/")[1]
+        if (standing is not None and standing.hashes != target.hashes) or (standing is None and number in map(str, retired)):
+            raise AlreadyPublished(
+                f"Release {number} stands for other bytes already.",
+                remedy="Sign the bundle under the next number (leave out --number).",
+                field="number",
+            )
+
+
+def refuse_mistakes(role: Metadata[Root] | Metadata[Targets]) -> None:
+    """Keys and thresholds that nobody may be appointed with."""
+    for found in lints.lint(role):
+        if found.refused:
+            raise EndpointRefused(found.problem, remedy=found.remedy, field=found.role)
+
+
+def refuse_large_root(length: int) -> None:
+    if length > _LARGEST_ROOT:
+        raise EndpointRefused(
+            f"The root has {length} bytes; a device takes {_LARGEST_ROOT}.", remedy="Appoint fewer keys.", field="root"
+        )
+
+
+def refuse_stranded(
+    head: Head, new: Mapping[str, Metadata[Targets]], stored: Callable[[TargetFile], bytes | None], find_blob: FindBlob
+) -> None:
+    """A steer to what no device would take, or to a file that is no channel's.
+
+    Only what the steer alters is looked at: a floor may be raised over what a channel offers, and that must stop nobody.
+    """
+    targets = new.get("targets", head.targets).signed
+    releases, policy = roles.releases_of(targets), roles.policy_of(targets)
+    for path, target in new[roles.CHANNELS].signed.targets.items():
+        content = _content(stored(target) or find_blob(target))
+        if content is None or digest_of(content) != target.hashes["sha256"]:
+            continue  # told as a blob that was not handed in
+        channel, before = Channel.from_bytes(content), head.channels.signed.targets.get(path)
+        standing = None if before is None else _content(stored(before))
+        kept = () if standing is None else Channel.from_bytes(standing).entries
+        for entry in channel.entries:
+            for number in () if entry in kept else entry.releases:
+                floor = policy.floor(channel.platform, entry.app_version)
+                if number in releases and number >= floor:
+                    continue
+                told = f"the floor is {floor}" if number in releases else "the app role does not name it"
+                raise EndpointRefused(
+                    f"Channel {channel.channel} would offer release {number} to {channel.platform} "
+                    f"{entry.app_version}: {told}.",
+                    remedy="Point the channel at an approved release, at or above the floor.",
+                    field="release",
+                )
+
+
+def _content(found: bytes | Path | None) -> bytes | None:
+    return found.read_bytes() if isinstance(found, Path) else found
+
+
+def refuse_foreign_online(root: Root, online: Online) -> None:
+    """A new root under which the online keys here could sign nothing would stop the repository."""
+    for name, signers in (("snapshot", online.snapshot), ("timestamp", online.timestamp)):
+        role = root.get_delegated_role(name)
+        held = {signer.public_key.keyid for signer in signers} & set(role.keyids)
+        if len(held) < role.threshold:
+            raise EndpointRefused(
+                f"The new root gives the {name} role to keys that nobody signs with here.",
+                remedy=f"First let the new key sign too: list it beside the old one under [online] {name} in server.toml, "
+                "restart the server, and commit again; drop the old key from the list afterwards.",
+                field=name,
+            )

@@ -1,0 +1,171 @@
+"""System calls that change the disk, as strace sees them: list those of a run, or kill a run before one of them.
+
+strace counts ``when=K`` per thread and per call, whatever file the call is about; so the listing counts the same way. A kill
+that is asked for at the entry of a call comes before the call is done. (``--seccomp-bpf`` is not used: with it strace 6.1
+delivers no signal at all.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CALLS = (
+    "write,writev,pwrite64,pwritev,sendfile,copy_file_range,truncate,ftruncate,rename,renameat,renameat2,link,linkat,symlink,"
+    "symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat,fsync,fdatasync"
+)
+NAMING = ("rename", "renameat", "renameat2", "link", "linkat")
+_ENTRY = Path(__file__).with_name("entry.py")
+_LINE = re.compile(r"(\d+) +(\w+)\((.*)")
+_RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
+_PLACE = re.compile(r'(?:AT_FDCWD|\d+)<(?P<base>[^>]*)>(?:, "(?P<name>[^"]*)")?|"(?P<plain>[^"]+)"')
+_DRAWN = re.compile(r"(?<=\.partial-)[0-9a-f]{16}|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}")
+_WAIT = 120  # seconds; a command that takes longer hangs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call on files below the traced folder.
+
+    Args:
+        thread: 0 for the first that made any call, and so on.
+        name: the system call.
+        count: which of this thread's calls of this name it is, from 1 on.
+        paths: what it is about, relative to the traced folder; of two, the source comes first.
+        failed: whether the kernel refused it, as it does where a folder exists already.
+    """
+
+    thread: int
+    name: str
+    count: int
+    paths: tuple[str, ...]
+    failed: bool
+
+    @property
+    def key(self) -> tuple[str, int, tuple[str, ...]]:
+        """What is the same in every run: names that are drawn at random are left out."""
+        return self.name, self.count, tuple(_DRAWN.sub("*", path) for path in self.paths)
+
+    def __str__(self) -> str:
+        return f"{self.name} {' -> '.join(self.key[2])} (no. {self.count} of thread {self.thread})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A run.
+
+    Args:
+        calls: those on the traced folder, in order.
+        cut: those of them that were begun and not done, because a kill came.
+        code: the exit code, negative for a signal.
+        told: what the command printed.
+    """
+
+    calls: tuple[Call, ...]
+    cut: tuple[Call, ...]
+    code: int
+    told: str
+
+    def was_killed_at(self, call: Call) -> bool:
+        """Whether the kill came where it was meant to."""
+        return self.code == -signal.SIGKILL and call.key in [each.key for each in self.cut]
+
+
+@contextmanager
+def traced(
+    command: Sequence[str], folder: Path, *, kill: Call | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Callable[[], Trace]]]:
+    """Start a command line under strace, to be killed before ``kill``.
+
+    Yields:
+        The process, and a function that ends the tracing and reads the trace, to be called once the process has ended.
+    """
+    log = folder.parent / f"{folder.name}.strace"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPUBLISH_")}
+    environment |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen([sys.executable, str(_ENTRY), *command], cwd=folder, env=environment, **pipes)  # type: ignore[call-overload]
+    inject = [] if kill is None else ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"]
+    options = ["-f", "-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
+    tracer = subprocess.Popen(["strace", *options, "-p", str(process.pid)], stderr=subprocess.PIPE)
+
+    def ended() -> Trace:
+        told = process.communicate(timeout=_WAIT)[0]
+        tracer.communicate(timeout=_WAIT)
+        return _read(log, folder, process.returncode, told)
+
+    try:
+        _await_tracer(process, tracer)
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        yield process, ended
+    finally:
+        process.kill()
+        process.communicate()
+        tracer.communicate()
+
+
+def trace(command: Sequence[str], folder: Path, *, kill: Call | None = None) -> Trace:
+    """Run a command line to its end, or to its kill."""
+    with traced(command, folder, kill=kill) as (_, ended):
+        return ended()
+
+
+def missing() -> str | None:
+    """What is not there that tracing needs."""
+    if shutil.which("strace") is None:
+        return "needs strace (Debian: apt install strace)"
+    ran = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
+    return None if ran.returncode == 0 else f"needs the right to trace processes: {ran.stderr.strip()}"
+
+
+def _await_tracer(process: subprocess.Popen[str], tracer: subprocess.Popen[bytes]) -> None:
+    """Return once the process is traced; it waits for its line on stdin meanwhile."""
+    status = Path(f"/proc/{process.pid}/status")
+    for _ in range(10_000):
+        if not re.search(r"^TracerPid:\t0$", status.read_text(), re.MULTILINE):
+            return
+        if tracer.poll() is not None:
+            raise RuntimeError(f"strace ended: {tracer.communicate()[1].decode()}")
+        time.sleep(0.005)
+    raise RuntimeError("strace does not attach")
+
+
+def _read(log: Path, folder: Path, code: int, told: str) -> Trace:
+    threads: dict[str, int] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    calls: list[Call] = []
+    open_calls: dict[str, Call] = {}  # thread -> its call that has not ended
+    for line in log.read_text().splitlines():
+        found = _LINE.match(line)
+        if found is None:
+            if (resumed := _RESUMED.match(line)) and not line.endswith("= ?"):
+                open_calls.pop(resumed[1], None)
+            continue
+        thread, name, rest = found.groups()
+        counts[thread, name] += 1
+        if paths := tuple(_below(rest, folder)):
+            number = threads.setdefault(thread, len(threads))
+            calls.append(Call(thread=number, name=name, count=counts[thread, name], paths=paths, failed="= -1 E" in rest))
+            if rest.endswith(("= ?", "<unfinished ...>")):
+                open_calls[thread] = calls[-1]
+    return Trace(calls=tuple(calls), cut=tuple(open_calls.values()), code=code, told=told)
+
+
+def _below(arguments: str, folder: Path) -> Iterator[str]:
+    """The paths of a call's arguments that lie below the folder, relative to it."""
+    for found in _PLACE.finditer(arguments.partition(") = ")[0]):
+        base, name = found["base"], found["name"] or found["plain"] or ""
+        place = Path(base or folder, name)  # a command runs in the folder, so a relative name lies below it
+        if place.is_relative_to(folder):
+            yield place.relative_to(folder).as_posix()
