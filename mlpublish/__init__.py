@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlpublish.recipe import release
     from mlpublish.reports import CheckReport, VerifyReport
     from mlpublish.repository import channels as channel
+    from mlpublish.repository import review
     from mlpublish.signing.sign import sign
     from mlpublish.trust.verify import verify
 
@@ -48,6 +49,7 @@ _HOMES = {
     "convert": "mlpublish.converting.convert",
     "publish": "mlpublish.publishing.publish",
     "release": "mlpublish.recipe",
+    "review": "mlpublish.repository.review",
     "sign": "mlpublish.signing.sign",
     "verify": "mlpublish.trust.verify",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "convert",
     "publish",
     "release",
+    "review",
     "sign",
     "verify",
 ]
@@ -82,7 +85,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(home)
-    value = module if name == "channel" else getattr(module, name)
+    value = module if name in ("channel", "review") else getattr(module, name)
     globals()[name] = value
     return value
 

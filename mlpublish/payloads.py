@@ -99,6 +99,7 @@ class PublishOut:
     number: int
     sha256: str
     created: bool
+    change: str | None = None  # waits for other holders' signatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,7 +175,9 @@ def _publish(given: PublishIn, work: Work) -> PublishOut:
     receipt = publish_verb(
         work.fetch(given.release, "release"), to=given.to, token=secret(given.token), repository=given.repository
     )
-    return PublishOut(endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created)
+    return PublishOut(
+        endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created, change=receipt.change
+    )
 
 
 def _channel(given: ChannelIn, work: Work) -> ChannelOut:  # noqa: ARG001 - every step has the same form
@@ -238,7 +240,9 @@ def _release(given: ReleaseIn, work: Work) -> PublishOut:
         token=secret(given.token),
         progress=False,
     )
-    return PublishOut(endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created)
+    return PublishOut(
+        endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created, change=receipt.change
+    )
 
 
 @dataclass(frozen=True, slots=True)

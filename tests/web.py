@@ -65,6 +65,10 @@ class Web:
         """Answer so where this is part of the path; see Bend."""
         self._bends[part] = Bend(**bend)
 
+    def sent_of(self, part: str) -> int:
+        """How many bytes of bodies went out where this is part of the path."""
+        return sum(count for path, count in self.sent.items() if part in path)
+
     def heal(self) -> None:
         """Answer everything as it should be."""
         self._bends.clear()

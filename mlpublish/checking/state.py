@@ -1,6 +1,6 @@
 """What a device remembers between two checks: ``state.json``.
 
-A member that an older mlpublish does not know is left out when that one writes; it reads the rest.
+Members that were added later are optional: an older mlpublish passes over them, and loses them when it writes.
 """
 
 from __future__ import annotations

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mlpublish.artifacts import App
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,3 +68,11 @@ def settled(app_id: str | None, version: str | None, platform: str | None) -> Ap
     from mlpublish import settings
 
     return settings.app_for(app_id, version, platform)
+
+
+def public_key(text: str) -> Key:
+    """A public key as an option names it: a file, a key URI, or ``NAME=`` before one of them."""
+    from mlpublish.trust.keys import read_public
+
+    named = re.fullmatch(r"([\w.@ -]{1,64})=(.+)", text)
+    return read_public(text) if named is None else read_public(named[2], holder=named[1])

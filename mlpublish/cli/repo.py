@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlpublish.artifacts import check_app_id
-from mlpublish.cli import outcome, repo_keys, repo_renew, repo_status
+from mlpublish.cli import options, outcome, repo_keys, repo_renew, repo_status
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -156,12 +155,4 @@ def _holders(held: dict[str, str | int | None], online: str, pin: str | None) ->
 def _keys(text: str | int | None, option: str) -> tuple[Key, ...]:
     if not text:
         raise click.UsageError(f"Missing option '{option}'.")
-    return tuple(public_key(each.strip()) for each in str(text).split(",") if each.strip())
-
-
-def public_key(text: str) -> Key:
-    """A public key as an option names it: a file, a key URI, or ``NAME=`` before one of them."""
-    from mlpublish.trust.keys import read_public
-
-    named = re.fullmatch(r"([\w.@ -]{1,64})=(.+)", text)
-    return read_public(text) if named is None else read_public(named[2], holder=named[1])
+    return tuple(options.public_key(each.strip()) for each in str(text).split(",") if each.strip())

@@ -42,14 +42,13 @@ def rotate(
     With neither --add nor --drop the role is made again with a later expiry. A new key of the app role or of root signs
     before the old one goes, so no device is ever left behind; one change is made per app.
     """
-    from mlpublish.cli.repo import public_key
     from mlpublish.repository import review
     from mlpublish.trust.intents import Intent
 
     intent = Intent(
         kind="rotate",
         role=_ROLES[role],
-        add=tuple(public_key(each) for each in add),
+        add=tuple(options.public_key(each) for each in add),
         drop=tuple(_keyid(each) for each in drop),
         threshold=threshold,
     )

@@ -20,7 +20,6 @@ from mlpublish.cli import options, outcome
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.problem import problem_of
 from mlpublish.reporting.text import one_line
-from mlpublish.repository import defaults
 
 if TYPE_CHECKING:
     from mlpublish.repository.renew import Renewal, Rounds
@@ -51,6 +50,7 @@ def command(ctx: click.Context, repository: str | None, app_ids: tuple[str, ...]
 
     For folders that no server renews; in cron, in CI or as a process. The exit code is 1 if an app could not be renewed.
     """
+    from mlpublish.repository import defaults
     from mlpublish.repository.renew import Rounds
 
     rounds = Rounds.at(defaults.repository_for(repository), app_ids)

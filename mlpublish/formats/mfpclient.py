@@ -12,7 +12,7 @@ from __future__ import annotations
 import plistlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from xml.parsers import expat
 from xml.sax.saxutils import escape
@@ -86,7 +86,15 @@ def _everything(content: bytes, kind: Kind) -> dict[str, object]:
 def _plist(content: bytes) -> dict[str, object]:
     try:
         values = plistlib.loads(content)
-    except (plistlib.InvalidFileException, expat.ExpatError, ValueError, TypeError, OverflowError, RecursionError) as exc:
+    except (
+        plistlib.InvalidFileException,
+        expat.ExpatError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+    ) as exc:
         raise FormatError("It is no property list that can be read.", remedy="Check it with: plutil -lint FILE.") from exc
     if not isinstance(values, dict):
         raise FormatError("The property list's top is no dictionary.", remedy="Give the app's own mfpclient.plist.")
@@ -102,36 +110,35 @@ def _in_binary(content: bytes, key: str, value: str) -> bytes:
 
 @dataclass(slots=True)
 class _Finder:
-    """Where in the bytes the value of a key of the topmost dictionary begins and ends, and where the dictionary closes."""
+    """Where the topmost dictionary and the value of one of its keys begin and end; an end is that of the closing tag's ``<``,
+    or of the whole where one tag opens and closes.
+    """
 
     key: str
-    depth: int = 0
     text: str = ""
     wanted: bool = False  # the key was just read, so the next element is its value
-    begin: int | None = None
-    end: int | None = None
-    close: int | None = None
+    value: tuple[int, int] | None = None
+    top: tuple[int, int] = (0, 0)
+    begins: list[int] = field(default_factory=list)
 
     def find(self, content: bytes) -> None:
         parser = expat.ParserCreate()
-        parser.buffer_text = True
 
         def start(*_: object) -> None:
-            self.depth, self.text = self.depth + 1, ""
-            if self.depth == 3 and self.wanted:
-                self.begin = parser.CurrentByteIndex
+            self.begins.append(parser.CurrentByteIndex)
+            self.text = ""
 
         def data(text: str) -> None:
             self.text += text
 
         def stop(name: str) -> None:
-            if self.depth == 3 and self.wanted and name != "key":
-                self.wanted, self.end = False, parser.CurrentByteIndex
-            elif self.depth == 3 and name == "key":
+            span = self.begins.pop(), parser.CurrentByteIndex
+            if len(self.begins) == 1:
+                self.top = span
+            elif len(self.begins) == 2 and name == "key":
                 self.wanted = self.text == self.key
-            elif self.depth == 2:
-                self.close = parser.CurrentByteIndex
-            self.depth -= 1
+            elif len(self.begins) == 2 and self.wanted:
+                self.wanted, self.value = False, span
 
         parser.StartElementHandler, parser.CharacterDataHandler, parser.EndElementHandler = start, data, stop
         parser.Parse(content, True)
@@ -143,18 +150,22 @@ def _in_xml(content: bytes, key: str, value: str) -> bytes:
     found = _Finder(key)
     found.find(content)
     element = f"<string>{escape(value)}</string>".encode(coding)
-    if found.begin is not None and found.end is not None:
-        return content[: found.begin] + element + content[_after_tag(content, found.end, coding) :]
-    if found.close is None or _after_tag(content, found.close, coding) == found.close:
-        return plistlib.dumps({key: value})  # <dict/>: there is nothing else to keep
-    before = content[: found.close].decode(coding)
-    return _with_entry(before, key, element.decode(coding)).encode(coding) + content[found.close :]
+    if found.value is not None:
+        begin, end = found.value
+        after = end if _is_one_tag(content, begin, end, coding) else _after_tag(content, end, coding)
+        return content[:begin] + element + content[after:]
+    begin, end = found.top
+    opened, rest = content[:end].decode(coding), content[end:]
+    if _is_one_tag(content, begin, end, coding):  # <dict/>
+        opened, rest = opened[: opened.rindex("<")] + "<dict>", "</dict>".encode(coding) + rest
+    return _with_entry(opened, key, element.decode(coding)).encode(coding) + rest
+
+
+def _is_one_tag(content: bytes, begin: int, end: int, coding: str) -> bool:
+    return _after_tag(content, begin, coding) == end and content[begin:end].endswith("/>".encode(coding))
 
 
 def _after_tag(content: bytes, place: int, coding: str) -> int:
-    """Where the closing tag at a place ends; expat names the place behind a tag that closes itself."""
-    if not content.startswith("</".encode(coding), place):
-        return place
     return content.index(">".encode(coding), place) + len(">".encode(coding))
 
 
@@ -219,8 +230,9 @@ def _in_properties(content: bytes, key: str, value: str) -> bytes:
     text = content.decode("latin-1")
     standing = [entry for entry in _entries(content) if entry.key == key]
     if standing:  # the last one wins, as in Java
-        return (text[: standing[-1].begin] + value + text[standing[-1].end :]).encode("latin-1")
-    newline = "\r\n" if "\r\n" in text else "\n"
+        begin, end = standing[-1].begin, standing[-1].end
+        return (text[:begin] + ("" if text[begin - 1] in "=: \t\f\r\n" else "=") + value + text[end:]).encode("latin-1")
+    newline = (re.findall(r"\r?\n", text) or ["\n"])[-1]
     equals = " = " if re.search(r"^\w+ = ", text, re.MULTILINE) else "="
     joint = "" if not text or text.endswith(("\n", "\r")) else newline
     return f"{text}{joint}{key}{equals}{value}{newline}".encode("latin-1")

@@ -148,7 +148,9 @@ def _alias(store: _Store, wanted: str | None) -> str:
             field="key",
         )
     problem = f"holds {len(aliases)} private keys" if wanted is None else f"holds no private key named {wanted!r}"
-    raise SigningError(f"{store.file} {problem}.", remedy=f"Add ?alias= and one of: {', '.join(aliases)}.", field="alias")
+    raise SigningError(
+        f"{store.file} {problem}.", remedy=f"Add ?alias= and one of: {', '.join(sorted(aliases))}.", field="alias"
+    )
 
 
 def _key(store: _Store, alias: str, storepass: str, query: Mapping[str, str]) -> PrivateKeyTypes:

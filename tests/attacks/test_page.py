@@ -25,12 +25,12 @@ def named(cell: str) -> list[tuple[str, str]]:
     return re.findall(r"`(?:([\w/]+\.py)::)?(test_\w+)`", cell)
 
 
-def tests_in(file: Path) -> set[str]:
-    defined = ast.parse(file.read_text(encoding="utf-8")).body
-    return {node.name for node in defined if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+def defined_in(file: Path) -> set[str]:
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-OURS = {file: tests_in(file) for file in Path(__file__).parent.glob("test_*.py") if file.name != Path(__file__).name}
+OURS = {file: defined_in(file) for file in Path(__file__).parent.glob("test_*.py") if file.name != Path(__file__).name}
 
 
 def test_every_row_names_tests_that_exist() -> None:
@@ -38,7 +38,7 @@ def test_every_row_names_tests_that_exist() -> None:
     for row in rows():
         assert named(row[-1]), row
         for file, name in named(row[-1]):
-            assert name in (tests_in(TESTS / file) if file else set().union(*OURS.values())), name
+            assert name in (defined_in(TESTS / file) if file else set().union(*OURS.values())), name
 
 
 def test_every_attack_stands_in_the_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from mlpublish.artifacts import App
 from mlpublish.checking.check import check
 from mlpublish.checking.device import Device, default_folder
 from mlpublish.checking.state import Installed, State
-from mlpublish.errors import NewerFormat, RecipeError
+from mlpublish.errors import FormatError, NewerFormat, RecipeError
 from mlpublish.formats.status import Reason, UpdateStatus
 
 if TYPE_CHECKING:
@@ -146,8 +147,13 @@ def test_a_rollback_that_fails_keeps_the_previous_release_too(lab: Lab) -> None:
 
 def test_a_state_is_read_back_as_it_was_written() -> None:
     installed = Installed(release=3, sha256="a" * 64, platform="ios", app_version="2.0")
-    for state in (State(), State(current=installed), State(current=installed, previous=installed, floors={"ios/2.0": 2})):
+    whole = State(
+        current=installed, previous=installed, floors={"ios/2.0": 2}, verified_at=datetime(2026, 1, 31, 12, tzinfo=UTC)
+    )
+    for state in (State(), State(current=installed), whole):
         assert State.from_bytes(state.to_bytes()) == state
+    with pytest.raises(FormatError, match="verified_at must be a time in UTC"):
+        State.from_bytes(whole.to_bytes().replace(b"2026-01-31T", b"tomorrow "))
 
 
 def test_a_check_whose_folder_is_taken_tells_its_listener(lab: Lab) -> None:

@@ -1,8 +1,8 @@
 """System calls that change the disk, as strace sees them: list those of a run, or kill a run before one of them.
 
-strace counts ``when=K`` per thread and per call, whatever file the call is about; so the listing counts the same way. A kill
-that is asked for at the entry of a call comes before the call is done. (``--seccomp-bpf`` is not used: with it strace 6.1
-delivers no signal at all.)
+strace counts ``when=K`` per thread and per call, whatever file the call is about; so the listing counts the same way, and to
+kill, strace is attached to the one thread that is meant: another would get to its own K first. A kill that is asked for at the
+entry of a call comes before the call is done. (``--seccomp-bpf`` is not used: with it strace 6.1 delivers no signal at all.)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 CALLS = (
     "write,writev,pwrite64,pwritev,sendfile,copy_file_range,truncate,ftruncate,rename,renameat,renameat2,link,linkat,symlink,"
@@ -26,7 +27,7 @@ CALLS = (
 )
 NAMING = ("rename", "renameat", "renameat2", "link", "linkat")
 _ENTRY = Path(__file__).with_name("entry.py")
-_LINE = re.compile(r"(\d+) +(\w+)\((.*)")
+_LINE = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
 _PLACE = re.compile(r'(?:AT_FDCWD|\d+)<(?P<base>[^>]*)>(?:, "(?P<name>[^"]*)")?|"(?P<plain>[^"]+)"')
 _DRAWN = re.compile(r"(?<=\.partial-)[0-9a-f]{16}|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}")
@@ -38,7 +39,7 @@ class Call:
     """One call on files below the traced folder.
 
     Args:
-        thread: 0 for the first that made any call, and so on.
+        thread: 0 for the first, and so on, in the order of their ids.
         name: the system call.
         count: which of this thread's calls of this name it is, from 1 on.
         paths: what it is about, relative to the traced folder; of two, the source comes first.
@@ -91,28 +92,55 @@ def traced(
         The process, and a function that ends the tracing and reads the trace, to be called once the process has ended.
     """
     log = folder.parent / f"{folder.name}.strace"
+    with _entered(command, folder) as process:
+        threads = sorted(int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir())
+        followed = threads if kill is None else threads[kill.thread : kill.thread + 1]
+        inject = [] if kill is None else ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"]
+        options = ["-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
+        whom = ["-f", "-p", str(process.pid)] if kill is None else [f"-p{thread}" for thread in followed]
+        tracer = subprocess.Popen(["strace", *options, *whom], stderr=subprocess.PIPE, text=True)
+
+        def ended() -> Trace:
+            told = process.communicate(timeout=_WAIT)[0]
+            tracer.communicate(timeout=_WAIT)
+            return _read(log, folder, process.returncode, told, followed if len(followed) == 1 else threads)
+
+        try:
+            _await_tracer(followed, tracer)
+            _pipe(process.stdin).write("go\n")
+            _pipe(process.stdin).flush()
+            yield process, ended
+        finally:
+            process.kill()
+            tracer.communicate()
+
+
+@contextmanager
+def _entered(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command's process, everything imported, before it begins."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPUBLISH_")}
-    environment |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen([sys.executable, str(_ENTRY), *command], cwd=folder, env=environment, **pipes)  # type: ignore[call-overload]
-    inject = [] if kill is None else ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"]
-    options = ["-f", "-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
-    tracer = subprocess.Popen(["strace", *options, "-p", str(process.pid)], stderr=subprocess.PIPE)
-
-    def ended() -> Trace:
-        told = process.communicate(timeout=_WAIT)[0]
-        tracer.communicate(timeout=_WAIT)
-        return _read(log, folder, process.returncode, told)
-
+    process = subprocess.Popen(
+        [sys.executable, str(_ENTRY), *command],
+        cwd=folder,
+        env=environment | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
-        _await_tracer(process, tracer)
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        yield process, ended
+        first = _pipe(process.stdout).readline()
+        if first != "ready\n":
+            raise RuntimeError(f"The command does not begin: {first}{process.communicate()[0]}")
+        yield process
     finally:
         process.kill()
         process.communicate()
-        tracer.communicate()
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
 
 
 def trace(command: Sequence[str], folder: Path, *, kill: Call | None = None) -> Trace:
@@ -129,20 +157,21 @@ def missing() -> str | None:
     return None if ran.returncode == 0 else f"needs the right to trace processes: {ran.stderr.strip()}"
 
 
-def _await_tracer(process: subprocess.Popen[str], tracer: subprocess.Popen[bytes]) -> None:
-    """Return once the process is traced; it waits for its line on stdin meanwhile."""
-    status = Path(f"/proc/{process.pid}/status")
+def _await_tracer(threads: Sequence[int], tracer: subprocess.Popen[str]) -> None:
+    """Return once these threads are traced; the command waits for its line on stdin meanwhile."""
     for _ in range(10_000):
-        if not re.search(r"^TracerPid:\t0$", status.read_text(), re.MULTILINE):
+        statuses = [Path(f"/proc/{thread}/status").read_text() for thread in threads]
+        if not any(re.search(r"^TracerPid:\t0$", status, re.MULTILINE) for status in statuses):
             return
         if tracer.poll() is not None:
-            raise RuntimeError(f"strace ended: {tracer.communicate()[1].decode()}")
-        time.sleep(0.005)
+            raise RuntimeError(f"strace ended: {tracer.communicate()[1]}")
+        time.sleep(0.002)
     raise RuntimeError("strace does not attach")
 
 
-def _read(log: Path, folder: Path, code: int, told: str) -> Trace:
-    threads: dict[str, int] = {}
+def _read(log: Path, folder: Path, code: int, told: str, threads: Sequence[int]) -> Trace:
+    """A trace; strace names the thread in each line, unless it follows only one."""
+    numbers = {str(thread): number for number, thread in enumerate(threads)}
     counts: Counter[tuple[str, str]] = Counter()
     calls: list[Call] = []
     open_calls: dict[str, Call] = {}  # thread -> its call that has not ended
@@ -152,10 +181,10 @@ def _read(log: Path, folder: Path, code: int, told: str) -> Trace:
             if (resumed := _RESUMED.match(line)) and not line.endswith("= ?"):
                 open_calls.pop(resumed[1], None)
             continue
-        thread, name, rest = found.groups()
+        thread, name, rest = found.groups(default="")
         counts[thread, name] += 1
         if paths := tuple(_below(rest, folder)):
-            number = threads.setdefault(thread, len(threads))
+            number = numbers.setdefault(thread, len(numbers)) if thread else 0
             calls.append(Call(thread=number, name=name, count=counts[thread, name], paths=paths, failed="= -1 E" in rest))
             if rest.endswith(("= ?", "<unfinished ...>")):
                 open_calls[thread] = calls[-1]

@@ -73,7 +73,7 @@ def test_a_missing_or_wrong_alias_is_answered_with_those_that_are_there(store: P
     ):
         error = refused(uri)
         assert problem in error.problem
-        assert "zeta, alpha, mid, old" in error.remedy
+        assert "alpha, mid, old, zeta" in error.remedy
 
 
 @pytest.mark.usefixtures("storepass")

@@ -1,0 +1,79 @@
+"""The way over from MobileFirst is walked as the page tells it, from a keystore that keytool made; all statuses are there."""
+
+from __future__ import annotations
+
+import base64
+import os
+import plistlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from mlpublish.artifacts import Bundle
+from mlpublish.formats.mfpclient import PIN
+from mlpublish.formats.status import UpdateStatus
+
+Keytool = Callable[..., bytes]
+SECRETS = {"MLPUBLISH_KEYSTORE_PASSWORD": "store-password", "MLPUBLISH_KEY_PASSPHRASE": "a long passphrase"}
+
+
+@pytest.fixture
+def keytool(needs: Callable[[str, str], None]) -> Keytool:
+    """Runs keytool on a store with the password of SECRETS."""
+    needs("keytool", "openjdk-17-jre-headless")
+
+    def run(command: str, store: Path, alias: str, *more: str) -> bytes:
+        words = [command, "-keystore", store, "-storepass", SECRETS["MLPUBLISH_KEYSTORE_PASSWORD"], "-alias", alias, *more]
+        return subprocess.run(["keytool", *map(str, words)], check=True, capture_output=True, timeout=120).stdout
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, keytool: Keytool, new_bundle: Callable[..., Bundle]) -> Path:
+    """What the page says the folder holds; the wanted key is not the first of its store."""
+    place = tmp_path / "page"
+    bundle = new_bundle(version="1", out=place / "digits-1.zip")
+    assert bundle.path == place / "digits-1.zip"
+    new = ("-keyalg", "RSA", "-keysize", "2048", "-storetype", "JKS", "-keypass", SECRETS["MLPUBLISH_KEYSTORE_PASSWORD"])
+    for alias in ("other", "prod"):
+        keytool("-genkeypair", place / "mfp.jks", alias, *new, "-dname", f"CN={alias}")
+    certificate = x509.load_der_x509_certificate(keytool("-exportcert", place / "mfp.jks", "prod"))
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    (place / "mfpclient.plist").write_bytes(plistlib.dumps({"host": "acme.example", PIN: base64.b64encode(spki).decode()}))
+    return place
+
+
+def test_the_way_over_is_walked_as_it_is_told(folder: Path, blocks: Callable[[str, str], list[str]]) -> None:
+    pytest.importorskip("jks", reason="needs pyjks: pip install 'mlpublish[jks]'")
+    tools = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    script = "\n".join(blocks("migrating-from-mobilefirst", "sh"))
+    ran = subprocess.run(
+        ["sh", "-eu"], input=script, cwd=folder, env=os.environ | tools | SECRETS, check=False, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "mfpclient.plist holds this pin already." in ran.stdout
+    assert re.search(r"^must anybody act +no$", ran.stdout, re.MULTILINE)
+    assert re.findall(r"^status +(\w+)$", ran.stdout, re.MULTILINE) == ["SUCCESS"] * 3
+    assert re.findall(r"^installed +(\w+)$", ran.stdout, re.MULTILINE) == ["1"] * 3
+    assert re.findall(r"^reason +(\w+)$", ran.stdout, re.MULTILINE) == ["already_installed"]
+    assert (folder / "release" / "digits-1.zip.sig").stat().st_size == 256
+    assert not [secret for secret in SECRETS.values() if secret in ran.stdout]
+
+
+def test_every_status_stands_beside_what_it_was(page: Callable[[str], str]) -> None:
+    rows = re.findall(r"^\| ([A-Z_]+) \|", page("migrating-from-mobilefirst"), re.MULTILINE)
+    assert rows == [status.value for status in UpdateStatus]
+
+
+def test_what_is_not_here_yet_is_said_at_the_top(page: Callable[[str], str]) -> None:
+    first = page("migrating-from-mobilefirst").partition("## ")[0]
+    assert "**Not here yet**" in first
+    for missing in ("MobileFirst server", "console", "host and port"):
+        assert missing in first
