@@ -32,6 +32,7 @@ class Recipe:
     Args:
         to: the endpoint.
         repository: where the app role is read from.
+        signer, operator: opened once, since a key may ask for its passphrase.
         options: keywords of ``convert()``.
     """
 
@@ -39,7 +40,8 @@ class Recipe:
     to: str
     channel: str
     repository: str
-    signer: Signer | str | None
+    signer: Signer
+    operator: Signer
     token: str | None
     options: dict[str, Any]
 
@@ -122,6 +124,7 @@ def release(
             to=recipe.to,
             channel=recipe.channel,
             repository=recipe.repository,
+            signer=recipe.operator,
             token=recipe.token,
             newer_is_fine=receipt.created,  # then somebody was faster with the next one, and nothing goes back
         )
@@ -154,8 +157,9 @@ def _settled(
             field="repository",
         )
     development = defaults.development_among(where)
-    for role, given in (("targets", signer), ("channels", None)):
-        defaults.signer_of(role, given, development)
+    publisher, operator = (
+        defaults.signer_of(role, given, development) for role, given in (("targets", signer), ("channels", None))
+    )
     bearer = defaults.token_of(token, development, endpoint)
     _reach(str(endpoint), bearer)
     return Recipe(
@@ -163,7 +167,8 @@ def _settled(
         to=str(endpoint),
         channel=channels.default_channel(who.id, channel),
         repository=str(where),
-        signer=signer,
+        signer=publisher,
+        operator=operator,
         token=bearer,
         options=options,
     )
@@ -192,7 +197,7 @@ def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receip
         signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=folder / "release")
         try:
             return publish(signed, to=recipe.to, token=recipe.token, repository=recipe.repository)
-        except (Conflict, AlreadyPublished):  # somebody else took the number, or moved the role
-            if not left:
+        except (Conflict, AlreadyPublished) as error:  # somebody else took the number, or moved the role
+            if not left or error.field == "change":  # an open change waits for people
                 raise
     raise AssertionError("the last try returns or raises")

@@ -81,6 +81,7 @@ def offer(
     to: str | Path,
     channel: str = "stable",
     repository: str | Path | None = None,
+    signer: Signer | str | None = None,
     token: str | None = None,
     newer_is_fine: bool = False,
 ) -> ChannelState:
@@ -106,7 +107,7 @@ def offer(
             return present
         return approved.offering(app, present, release, 100, None)
 
-    where = access(app.id, to, repository=repository, token=token)
+    where = access(app.id, to, repository=repository, signer=signer, token=token)
     return _edit(where, app, channel, unless_offered, None)
 
 

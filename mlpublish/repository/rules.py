@@ -127,14 +127,12 @@ def _content(found: bytes | Path | None) -> bytes | None:
 
 
 def refuse_foreign_online(root: Root, online: Online) -> None:
-    """A new root under which the online keys here could sign nothing would stop the repository."""
-    for name, signers in (("snapshot", online.snapshot), ("timestamp", online.timestamp)):
-        role = root.get_delegated_role(name)
-        held = {signer.public_key.keyid for signer in signers} & set(role.keyids)
-        if len(held) < role.threshold:
-            raise EndpointRefused(
-                f"The new root gives the {name} role to keys that nobody signs with here.",
-                remedy=f"First let the new key sign too: list it beside the old one under [online] {name} in server.toml, "
-                "restart the server, and commit again; drop the old key from the list afterwards.",
-                field=name,
-            )
+    """A new root that the online keys here do not hold would stop the repository for every device."""
+    name = online.falls_short(root)
+    if name is not None:
+        raise EndpointRefused(
+            f"Root {root.version} gives the {name} role to keys that nobody signs with here.",
+            remedy=f"List its key under [online] {name} in server.toml (beside the old one while it is being replaced; drop "
+            "the old one afterwards), restart the server, and run the command again.",
+            field=name,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from mlpublish.trust.signer import DigestSigner, Signer, signer_for
 from tests import keystores
 
 SIZES = (0, 1, 4096, 4097, 1 << 20)  # bytes; KMS takes 4096 as they are, and of more the digest
-# Java's JKS and JCEKS hold Ed25519 keys too; KMS signs Ed25519 only up to 4096 bytes, so it is not taken there
+# KMS signs Ed25519 only up to 4096 bytes, so it is not taken there
 PLACES = {
     "PEM": ("P-256", "RSA", "Ed25519"),
     "encrypted PEM": ("P-256", "RSA", "Ed25519"),
     "PKCS#12": ("P-256", "RSA", "Ed25519"),
-    "JKS": ("P-256", "RSA"),
-    "JCEKS": ("P-256", "RSA"),
+    "JKS": ("P-256", "RSA", "Ed25519"),
+    "JCEKS": ("P-256", "RSA", "Ed25519"),
     "PKCS#11": ("P-256", "RSA", "Ed25519"),
     "KMS": ("P-256", "RSA"),
 }
@@ -131,3 +132,16 @@ def test_two_of_one_place_are_open_at_once(signer: Signer, uri: str) -> None:
     other = signer_for(uri)
     for each in (signer, other, signer):
         each.public_key.verify_signature(each.sign(b"payload"), b"payload")
+
+
+def test_openssl_verifies_what_it_signs(signer: Signer, kind: str, tmp_path: Path) -> None:
+    keystores.needs("openssl", "openssl")
+    payload = os.urandom(100)
+    (tmp_path / "payload").write_bytes(payload)
+    (tmp_path / "signature").write_bytes(bytes.fromhex(signer.sign(payload).signature))
+    (tmp_path / "public").write_bytes(keys.spki_of(signer.public_key))
+    verify = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "public", "-rawin", "-in", "payload"]
+    verify += ["-sigfile", "signature"] + (["-digest", "sha256"] if kind != "Ed25519" else [])
+    assert subprocess.run(verify, cwd=tmp_path, capture_output=True).returncode == 0
+    (tmp_path / "payload").write_bytes(payload + b"\0")
+    assert subprocess.run(verify, cwd=tmp_path, capture_output=True).returncode != 0

@@ -1,18 +1,23 @@
-"""Runs one ``mlpublish`` command line once it is told to: ``entry.py publish DIR --to URI``, then a line on stdin.
+"""The program that ``nursery.py`` talks to: it imports what the commands need once, then forks a process per command line.
 
-What the commands need is imported before that line, so that a tracer that is attached meanwhile sees the command's own work
-and not a thousand imports, through which every system call would be slower. A server does its work on the disk in one thread,
-which stands by before that line, so that its calls come in the same order in every run.
+A tracer that is attached to such a process before it begins sees the command's own work and not a thousand imports, through
+which every system call would be slower. A line on stdin is a command; answered are the process's id, once it waits for
+SIGUSR1 to begin, and its exit code, once it has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import json
+import os
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from typing import NoReturn
 
-from mlpublish.cli.main import main
+from mlpublish.cli import main as door
 
 _ROOMS = (
     "checking.check",
@@ -25,10 +30,14 @@ _ROOMS = (
     "signing.sign",
     "signing.with_pem",
 )
+_SET_PTRACER, _ANY = 0x59616D61, ctypes.c_ulong(-1)  # prctl(2); where Yama asks for it, a sibling may trace us
 
 
 class OneThread(asyncio.DefaultEventLoopPolicy):
-    """Event loops whose work on the disk is done by one thread, which is there already."""
+    """Event loops whose work on the disk is done by one thread, which is there already.
+
+    So a server's calls come in the same order, of the same thread, in every run.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,11 +50,28 @@ class OneThread(asyncio.DefaultEventLoopPolicy):
         return loop
 
 
-if __name__ == "__main__":
-    for room in (f"cli.{sys.argv[1]}", *_ROOMS):
-        import_module(f"mlpublish.{room}")
-    if sys.argv[1] == "serve":
+def run(words: list[str], folder: str, out: str) -> NoReturn:
+    """Be the command's process: wait to be traced and told, then do what the console script does."""
+    ctypes.CDLL(None).prctl(_SET_PTRACER, _ANY, 0, 0, 0)
+    os.chdir(folder)
+    if words[0] == "serve":
         asyncio.set_event_loop_policy(OneThread())
-    print("ready", flush=True)
-    if sys.stdin.readline():  # nothing comes if whoever was to trace is gone
-        main()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    print(os.getpid(), flush=True)
+    signal.sigwait({signal.SIGUSR1})
+    for number, place, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY | os.O_APPEND)):
+        os.dup2(os.open(place, flags), number)
+    os.dup2(1, 2)
+    sys.argv = ["mlpublish", *words]
+    door.main()
+    raise AssertionError("the console script ends by itself")
+
+
+if __name__ == "__main__":
+    for room in _ROOMS:
+        import_module(f"mlpublish.{room}")
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            run(*json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

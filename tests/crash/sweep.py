@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from nursery import Started
 from prepared import DEVICES, State, prepare
 from scenarios import SCENARIOS, Scenario
 from tracing import NAMING, Call, Trace, missing, trace, traced
@@ -92,7 +93,7 @@ class Sweep:
         if not self.scenario.served:
             return trace(state.words(self.scenario.command), state.root, kill=kill)
         with traced(["serve", str(state.root / "dev"), "--port", "0"], state.root, kill=kill) as (server, ended):
-            if url := server.stdout.readline().strip():
+            if url := _url(server):
                 _ask(server, state.words(self.scenario.command, url=url))
             server.kill()
             return ended()
@@ -179,12 +180,19 @@ def _said(look: Callable[[], None]) -> str:
     return ""
 
 
-def _ask(server: subprocess.Popen[str], words: list[str]) -> None:
+def _url(server: Started) -> str:
+    """What a server says first; nothing if it was killed before."""
+    while not server.out.read_text().endswith("\n"):
+        if server.code(0.01) is not None:
+            return ""
+    return server.out.read_text().strip()
+
+
+def _ask(server: Started, words: list[str]) -> None:
     """A client's command line; it is given up once the server is gone."""
     client = subprocess.Popen([sys.executable, "-m", "mlpublish", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while client.poll() is None and server.poll() is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            client.wait(0.05)
+    while client.poll() is None and server.code(0.02) is None:
+        pass
     client.kill()
     client.wait()
 

@@ -12,26 +12,24 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+
+from nursery import Started, start
 
 CALLS = (
     "write,writev,pwrite64,pwritev,sendfile,copy_file_range,truncate,ftruncate,rename,renameat,renameat2,link,linkat,symlink,"
     "symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat,fsync,fdatasync"
 )
 NAMING = ("rename", "renameat", "renameat2", "link", "linkat")
-_ENTRY = Path(__file__).with_name("entry.py")
 _LINE = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
 _PLACE = re.compile(r'(?:AT_FDCWD|\d+)<(?P<base>[^>]*)>(?:, "(?P<name>[^"]*)")?|"(?P<plain>[^"]+)"')
 _DRAWN = re.compile(r"(?<=\.partial-)[0-9a-f]{16}|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}")
-_WAIT = 120  # seconds; a command that takes longer hangs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,69 +81,39 @@ class Trace:
 
 
 @contextmanager
-def traced(
-    command: Sequence[str], folder: Path, *, kill: Call | None = None
-) -> Iterator[tuple[subprocess.Popen[str], Callable[[], Trace]]]:
-    """Start a command line under strace, to be killed before ``kill``.
+def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> Iterator[tuple[Started, Callable[[], Trace]]]:
+    """A command line that runs in ``folder`` under strace, to be killed before ``kill``.
 
     Yields:
-        The process, and a function that ends the tracing and reads the trace, to be called once the process has ended.
+        The process, and a function that waits for its end and reads the trace.
     """
-    log = folder.parent / f"{folder.name}.strace"
-    with _entered(command, folder) as process:
-        threads = sorted(int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir())
-        followed = threads if kill is None else threads[kill.thread : kill.thread + 1]
-        inject = [] if kill is None else ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"]
-        options = ["-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
-        whom = ["-f", "-p", str(process.pid)] if kill is None else [f"-p{thread}" for thread in followed]
-        tracer = subprocess.Popen(["strace", *options, *whom], stderr=subprocess.PIPE, text=True)
+    log, out = (folder.with_suffix(suffix) for suffix in (".strace", ".out"))
+    process = start(words, folder, out)
+    threads = process.threads()
+    inject, whom = ["-f"], [process.pid]
+    if kill is not None:
+        inject, whom = ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"], [threads[kill.thread]]
+    options = ["-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
+    tracer = subprocess.Popen(["strace", *options, *(f"-p{each}" for each in whom)], stderr=subprocess.PIPE, text=True)
 
-        def ended() -> Trace:
-            told = process.communicate(timeout=_WAIT)[0]
-            tracer.communicate(timeout=_WAIT)
-            return _read(log, folder, process.returncode, told, followed if len(followed) == 1 else threads)
+    def ended() -> Trace:
+        code = process.code()
+        assert code is not None, f"{' '.join(words)} does not end"
+        tracer.communicate()
+        return _read(log, folder, code, out.read_text(), threads if kill is None else whom)
 
-        try:
-            _await_tracer(followed, tracer)
-            _pipe(process.stdin).write("go\n")
-            _pipe(process.stdin).flush()
-            yield process, ended
-        finally:
-            process.kill()
-            tracer.communicate()
-
-
-@contextmanager
-def _entered(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command's process, everything imported, before it begins."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPUBLISH_")}
-    process = subprocess.Popen(
-        [sys.executable, str(_ENTRY), *command],
-        cwd=folder,
-        env=environment | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     try:
-        first = _pipe(process.stdout).readline()
-        if first != "ready\n":
-            raise RuntimeError(f"The command does not begin: {first}{process.communicate()[0]}")
-        yield process
+        _await_tracer(whom, tracer)
+        process.go()
+        yield process, ended
     finally:
         process.kill()
-        process.communicate()
+        tracer.communicate()
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None
-    return pipe
-
-
-def trace(command: Sequence[str], folder: Path, *, kill: Call | None = None) -> Trace:
+def trace(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> Trace:
     """Run a command line to its end, or to its kill."""
-    with traced(command, folder, kill=kill) as (_, ended):
+    with traced(words, folder, kill=kill) as (_, ended):
         return ended()
 
 

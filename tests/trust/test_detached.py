@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from mlpublish.errors import DigestMismatch, SigningError, StorageError, VerificationError
 from mlpublish.trust.detached import sign_detached, verify_detached
 from mlpublish.trust.keys import KeySigner, crypto_signer, new_key
+from tests import keystores
 
 SIGNER = crypto_signer(new_key("rsa", bits=2048))
 
@@ -25,8 +25,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_openssl_verifies_it(file: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl (Debian: apt install openssl)")
+    keystores.needs("openssl", "openssl")
     (file.parent / "pub").write_text(SIGNER.public_key.keyval["public"])
     (file.parent / "sig").write_bytes(sign_detached(file, SIGNER))
     verify = ["openssl", "dgst", "-sha256", "-verify", "pub", "-signature", "sig", file.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import plistlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner
 
 from mlpublish.errors import RecipeError, SigningError, VerificationError
+from mlpublish.formats import mfpclient
 from mlpublish.trust import roles
-from mlpublish.trust.keys import crypto_signer
+from mlpublish.trust.keys import crypto_signer, read_public
 from mlpublish.trust.pin import pin_text, read_pin, root_under
 
 
@@ -62,6 +64,31 @@ def test_a_pin_is_given_as_text_or_as_a_file(tmp_path: Path, key: rsa.RSAPrivate
     text = forms(key)[form]
     (tmp_path / "pin.pem").write_text(text)
     assert pin_text(text) == pin_text(tmp_path / "pin.pem") == pin_text(str(tmp_path / "pin.pem")) == text
+
+
+@pytest.mark.parametrize("form", ["SPKI", "certificate"])
+@pytest.mark.parametrize("name", ["mfpclient.plist", "binary.plist", "mfpclient.properties", "pin.der"])
+def test_a_pin_is_read_from_the_apps_own_configuration(tmp_path: Path, key: rsa.RSAPrivateKey, form: str, name: str) -> None:
+    text = forms(key)[form]
+    values = {"host": "mobile.example", mfpclient.PIN: text}
+    (tmp_path / name).write_bytes(
+        {
+            "mfpclient.plist": plistlib.dumps(values),
+            "binary.plist": plistlib.dumps(values, fmt=plistlib.FMT_BINARY),
+            "mfpclient.properties": f"wlServerHost = mobile.example\r\n{mfpclient.PIN}: {text}\r\n".encode(),
+            "pin.der": base64.b64decode(text),
+        }[name]
+    )
+    assert read_pin(pin_text(tmp_path / name)).keyid == crypto_signer(key).public_key.keyid
+    assert read_public(tmp_path / name).keyid == crypto_signer(key).public_key.keyid
+
+
+@pytest.mark.parametrize("content", [b"<plist><dict/></plist>", b"wlServerHost = h\n", b"wlSecureModelUpdatePublicKey =\n"])
+def test_a_configuration_without_a_pin_is_answered_with_the_command_that_writes_one(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "mfpclient.cfg").write_bytes(content)
+    with pytest.raises(RecipeError, match="has no wlSecureModelUpdatePublicKey") as caught:
+        pin_text(tmp_path / "mfpclient.cfg")
+    assert "mlpublish keys export-plist KEY" in caught.value.remedy
 
 
 @pytest.mark.parametrize("text", ["", "hello", "====", "AAAA", "key.pem", "-----BEGIN PUBLIC KEY-----", "é", "A" * 5000, "\0"])
