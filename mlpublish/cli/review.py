@@ -48,17 +48,12 @@ def list_(only_open: bool, **where: Any) -> None:
     """The changes of an app, or of every app there, the newest first."""
     from mlpublish.reporting.text import one_line
     from mlpublish.repository import review
+    from mlpublish.repository.change_state import OPEN_STATES
 
     found = [
-        report
-        for each in _every(where)
-        for report in review.changes(each)
-        if not only_open or report.state in ("waiting", "moved")
+        report for each in _every(where) for report in review.changes(each) if not only_open or report.state in OPEN_STATES
     ]
-    lines = [
-        one_line(f"{each.app_id}  {each.change.id}  {each.state}  {each.missing} missing  {each.change.intent.summary}")
-        for each in found
-    ]
+    lines = [one_line(f"{each.app_id}  {each.change.id}  {_state(each)}  {each.change.intent.summary}") for each in found]
     outcome.tell("review.list", {"changes": [each.to_dict() for each in found]}, "\n".join(lines) or "There is no change.")
 
 
@@ -92,9 +87,8 @@ def sign(change: str | None, key: str | None, comment: str, yes: bool, every: bo
     if folder is not None:
         if key is None:
             raise click.UsageError("Missing option '--key'.")
-        _confirm(lambda: review_files.look(folder, root=where["root"], repository=where["repository"]), yes)
-        report = review_files.sign(folder, signer=key, root=where["root"], repository=where["repository"], comment=comment)
-        outcome.tell("review.sign", report)
+        trust = {"root": where["root"], "repository": where["repository"]}
+        outcome.tell("review.sign", review_files.sign(folder, signer=key, comment=comment, confirm=_asking(yes), **trust))
         return 0
     if every:
         wheres = [each for each in _every(where, key) if _is_open(each)]
@@ -195,6 +189,10 @@ def log(**where: Any) -> None:
     outcome.tell("review.log", review_log.log(_one(where)))
 
 
+def _state(report: ChangeReport) -> str:
+    return f"waiting for {report.missing}" if report.state == "waiting" else report.state
+
+
 def _look(change: str | None, save: Path | None, where: dict[str, Any]) -> ChangeReport:
     from mlpublish.repository import review, review_files
 
@@ -211,18 +209,20 @@ def _look(change: str | None, save: Path | None, where: dict[str, Any]) -> Chang
 def _signed(where: Where, change: str | None, comment: str, yes: bool) -> ChangeReport:
     from mlpublish.repository import review
 
-    _confirm(lambda: review.show(where, change), yes)
-    return review.sign(where, change, comment=comment)
+    return review.sign(where, change, comment=comment, confirm=_asking(yes))
 
 
-def _confirm(look: Callable[[], ChangeReport], yes: bool) -> None:
-    """On a terminal a reviewer sees what it does, and says so, before anything is signed."""
+def _asking(yes: bool) -> Callable[[ChangeReport], None]:
+    """On a terminal a reviewer sees what a change does, and says so, before anything is signed."""
     if yes or outcome.wants_json() or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return
+        return lambda _: None
     from mlpublish.reporting.text import as_text
 
-    click.echo(as_text(look()), err=True)
-    click.confirm("Sign this?", abort=True, err=True)
+    def ask(report: ChangeReport) -> None:
+        click.echo(as_text(report), err=True)
+        click.confirm("Sign this?", abort=True, err=True)
+
+    return ask
 
 
 def _folder(change: str | None) -> Path | None:

@@ -14,13 +14,14 @@ from mlpublish.shown import parity_rows
 @click.command()
 @click.argument("what", type=click.Path(path_type=Path), metavar="RELEASE_OR_BUNDLE")
 @click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json.")
-@click.option("--pin", metavar="KEY", help="The predecessor's pinned key: base64 text or a PEM file.")
+@click.option("--pin", metavar="KEY", help="The predecessor's pinned key: base64 text or a file that holds it.")
 @options.repository
 @outcome.options
 def command(what: Path, root: Path | None, pin: str | None, repository: str | None) -> None:
     """Verify a release's folder or a bundle, offline: who signed what, until when, and what that does not prove.
 
-    The root of trust is --root, --pin, mlpublish.toml's, or a development repository's.
+    The root of trust of a release is --root, --pin, mlpublish.toml's, or a development repository's. With --pin the detached
+    signature beside the bundle (BUNDLE.zip.sig) is verified too; of a bare bundle it is all that can be.
     """
     from mlpublish.trust.verify import verify
 

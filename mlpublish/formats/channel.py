@@ -31,6 +31,16 @@ def bundle_path(number: int) -> str:
     return f"releases/{number}/bundle.zip"
 
 
+def signature_path(number: int) -> str:
+    """The target path of the detached signature beside a bundle, for clients that know nothing of TUF."""
+    return f"{bundle_path(number)}.sig"
+
+
+def release_paths(number: int) -> tuple[str, str]:
+    """Every target path that a release may have: its bundle's, and that of the signature beside it."""
+    return bundle_path(number), signature_path(number)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What one app version is offered.

@@ -87,7 +87,9 @@ class KeyUri:
     def under(self, base: Path) -> str:
         """The URI with its relative paths, also those of passphrase files, made relative to a folder: a settings file's."""
         path = str(base / self.path) if self.scheme in _OF_PATHS else self.path
-        query = {name: str(base / value) if name in _ARE_PATHS else value for name, value in self.query.items()}
+        query = {
+            name: str(base / value.removeprefix("file:")) if name in _ARE_PATHS else value for name, value in self.query.items()
+        }
         text = "&".join(f"{quote(name)}={quote(value, safe='/:')}" for name, value in query.items())
         return f"{self.scheme}:{path}{'?' if text else ''}{text}"
 

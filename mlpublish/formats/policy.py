@@ -6,6 +6,7 @@ reads it without a request. Floors stand here, not in a channel, because an oper
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from mlpublish.formats.wire import Reader, dump
 
 POLICY_PATH = "policy.json"
 POLICY_FORMAT = 1
+RELEASE_NUMBER = r"[1-9][0-9]{0,17}"  # as the name of a member: spelled in one way only
 EXPIRY_DAYS = 90
 LONGEST_EXPIRY_DAYS = 365
 
@@ -30,7 +32,7 @@ class Policy:
         app_id: binds the repository to the app; TUF alone does not, where apps share keys.
         floors: ``<platform>/<app version>`` -> lowest release number that a channel may offer.
         withdrawn: release number -> why; devices leave it.
-        retired: numbers of releases that were removed; no other release ever gets one of them.
+        retired: numbers of releases that were removed, ascending; no other release ever gets one of them.
         expiry_days: how long each version of the app role holds.
         publisher_may_approve: if False, the signature of whoever proposes a change does not count for its threshold, so one
             signature more is needed.
@@ -66,14 +68,17 @@ class Policy:
         reader = Reader(values, POLICY_PATH)
         reader.version("format", known=POLICY_FORMAT)
         withdrawn = reader.text_map("withdrawn")
-        if not all(number.isascii() and number.isdecimal() and len(number) < 19 for number in withdrawn):
+        if not all(re.fullmatch(RELEASE_NUMBER, number) for number in withdrawn):
             reader.refuse("withdrawn", "an object whose members are release numbers")
+        retired = reader.optional("retired", reader.whole_numbers) or ()
+        if list(retired) != sorted({*retired} - {0}):
+            reader.refuse("retired", "a list of release numbers, ascending, each once")
         days = reader.optional("expiry_days", lambda name: reader.whole_number(name, least=1, most=LONGEST_EXPIRY_DAYS))
         return cls(
             app_id=reader.text("app"),
             floors=MappingProxyType(reader.number_map("floors")),
             withdrawn=MappingProxyType({int(number): why for number, why in withdrawn.items()}),
-            retired=reader.optional("retired", reader.whole_numbers) or (),
+            retired=retired,
             expiry_days=EXPIRY_DAYS if days is None else days,
             publisher_may_approve=reader.optional("publisher_may_approve", reader.truth) is not False,
         )

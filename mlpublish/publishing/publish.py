@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mlpublish.artifacts import Receipt, Release
 from mlpublish.errors import Conflict, NotFound
-from mlpublish.formats.channel import bundle_path
+from mlpublish.formats.channel import release_paths
+from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
 from mlpublish.repository.head import read_head
@@ -53,11 +54,11 @@ def publish(
 
 def _handed_in(endpoint: Endpoint, signed: SignedRelease) -> Kept | None:
     """The change as the endpoint keeps it; None for a release folder of an older mlpublish, which is committed as it is."""
-    app_id, bundle = signed.release.app.id, signed.release.bundle
+    app_id = signed.release.app.id
     if signed.change is None:
         endpoint.commit(app_id, _commit(signed))
         return None
-    return endpoint.propose(app_id, signed.change.change, signed.change.reviews, {bundle.sha256: bundle.path})
+    return endpoint.propose(app_id, signed.change.change, signed.change.reviews, _blobs(signed))
 
 
 def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
@@ -65,20 +66,23 @@ def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
 
     A look, not a proof: a server that lies about it only deprives itself of a release.
     """
-    app_id, path = signed.release.app.id, bundle_path(signed.release.number)
+    app_id, named = signed.release.app.id, signed.targets.signed.targets
     try:
         head = read_head(lambda name: endpoint.read(app_id, name), trusted_root=signed.roots[0] if signed.roots else None)
     except NotFound:
         return False  # the commit says what is missing
-    there = head.targets.signed.targets.get(path)
-    return there is not None and there == signed.targets.signed.targets[path]
+    ours = {path: named[path] for path in release_paths(signed.release.number) if path in named}
+    return all(head.targets.signed.targets.get(path) == target for path, target in ours.items())
 
 
 def _commit(signed: SignedRelease) -> Commit:
-    bundle = signed.release.bundle
-    return Commit(
-        edits={"targets": Edit(base=signed.release.base, metadata=signed.metadata)}, blobs={bundle.sha256: bundle.path}
-    )
+    return Commit(edits={"targets": Edit(base=signed.release.base, metadata=signed.metadata)}, blobs=_blobs(signed))
+
+
+def _blobs(signed: SignedRelease) -> dict[str, bytes | Path]:
+    """The bundle, and the detached signature beside it, if there is one."""
+    bundle, detached = signed.release.bundle, signed.detached
+    return {bundle.sha256: bundle.path} | ({} if detached is None else {digest_of(detached): detached})
 
 
 def _receipt(endpoint: Endpoint, signed: SignedRelease, *, created: bool, change: Kept | None = None) -> Receipt:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpublish.artifacts import check_app_id
-from mlpublish.errors import RecipeError
+from mlpublish.errors import NotFound, RecipeError
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Endpoint, endpoint_for
-from mlpublish.repository.head import Head, read_head
+from mlpublish.repository.head import TIMESTAMP, Head, read_head
 from mlpublish.trust import roles
 from mlpublish.trust.signer import Signer
 
@@ -42,7 +42,24 @@ class Access:
                 remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
                 field="root",
             )
-        return read_head(self.read, trusted_root=self.root)
+        try:
+            return read_head(self.read, trusted_root=self.root)
+        except NotFound as exc:
+            if self.stands():
+                raise
+            raise NotFound(
+                f"{self.app_id} has no repository at {self.endpoint.uri}.",
+                remedy="Check --app and the address; what is begun there is told by: mlpublish repo status.",
+                field="app",
+            ) from exc
+
+    def stands(self) -> bool:
+        """Whether the endpoint shows a repository of the app."""
+        try:
+            self.read(TIMESTAMP)
+        except NotFound:
+            return False
+        return True
 
 
 def access(

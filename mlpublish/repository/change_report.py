@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpublish.artifacts import Bundle
+from mlpublish.repository.change_state import OPEN_STATES
 from mlpublish.repository.records import Kept, Received
 from mlpublish.shown import Shown, parity_rows
 from mlpublish.trust.approval import Need, Present, needs
@@ -22,8 +23,7 @@ class ChangeReport(Shown):
     """One change, as it stands.
 
     Args:
-        state: ``waiting`` for signatures, ``moved`` (its base is no longer current), ``committed``, ``rejected`` or
-            ``superseded``.
+        state: see ``state_of``.
         summary: what it says of itself; for lists, never for a decision.
         differences: what it does.
         needs: who must sign, who did.
@@ -132,6 +132,27 @@ def report_on(kept: Kept, present: Present, state: str, bundles: Mapping[int, Bu
         names=names,
         bundles=bundles,
         findings=lint(signed.root, signed.targets()),
+    )
+
+
+def listed(kept: Kept, present: Present, state: str) -> ChangeReport:
+    """A change as a list has it: what it does is not looked at.
+
+    Args:
+        present: what is current.
+    """
+    signed = kept.signed
+    needed = needs(signed, present) if state in OPEN_STATES else ()
+    return ChangeReport(
+        app_id=signed.app_id,
+        change=signed,
+        state=state,
+        differences=(),
+        needs=needed,
+        reviews=kept.reviews,
+        names={key.keyid: holder(key) for need in needed for key in (*need.signed, *need.waiting)},
+        bundles={},
+        findings=(),
     )
 
 

@@ -10,14 +10,17 @@ All but ``open.json`` are create-only. A crash leaves a change that the next rev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from securesystemslib.signer import Key
 
-from mlpublish.errors import Conflict, EndpointRefused, NotFound, VerificationError
+from mlpublish.errors import Conflict, EndpointRefused, MlpublishError, NotFound, VerificationError
 from mlpublish.formats.wire import Reader, dump
 from mlpublish.repository import founding
+from mlpublish.repository.change_state import landed, refuse_closed, refuse_stale, stale
 from mlpublish.repository.head import TIMESTAMP, Head
 from mlpublish.repository.online import Online
 from mlpublish.repository.records import RECORD_FORMAT, ChangeList, Closed, Kept, Received
@@ -40,11 +43,8 @@ class Changes:
     def list(self) -> ChangeList:
         """Every change that was ever proposed."""
         ids = [name for name in self._store.list("changes") if self._store.exists(f"changes/{name}/change.json")]
-        came = {each: min((at for at in self._times(each)), default="") for each in ids}
         waiting = self.open()
-        return ChangeList(
-            ids=tuple(sorted(ids, key=lambda each: (came[each], each))), open=None if waiting is None else waiting.change.id
-        )
+        return ChangeList(ids=tuple(sorted(ids, key=self._came)), open=None if waiting is None else waiting.change.id)
 
     def read(self, change_id: str) -> Kept:
         """One change.
@@ -53,16 +53,14 @@ class Changes:
             NotFound: there is none of that id.
         """
         folder = f"changes/{change_id}"
-        try:
-            change = Change.from_bytes(self._store.read(f"{folder}/change.json"))
-        except NotFound as exc:
+        if re.fullmatch(CHANGE_ID, change_id) is None or not self._store.exists(f"{folder}/change.json"):
             raise NotFound(
-                f"{self._repository.app_id} has no change {change_id}.", remedy="See: mlpublish review list.", field="change"
-            ) from exc
+                f"{self._repository.app_id} has no change {change_id!r}.", remedy="See: mlpublish review list.", field="change"
+            )
         reviews = [self._received(f"{folder}/reviews/{name}") for name in self._store.list(f"{folder}/reviews")]
         closed = f"{folder}/closed.json"
         return Kept(
-            change=change,
+            change=Change.from_bytes(self._store.read(f"{folder}/change.json")),
             reviews=tuple(sorted(reviews, key=lambda each: (each.at, each.review.keyid))),
             closed=Closed.from_reader(Reader.parse(self._store.read(closed), what=closed))
             if self._store.exists(closed)
@@ -80,23 +78,31 @@ class Changes:
         """Take a change and what was said to it already; commit it if that is enough.
 
         Raises:
-            Conflict: another change is open, or its base moved.
+            Conflict: another change is open, its base moved, or it was rejected.
             AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
         """
-        head = self._held_against_rules(change, find_blob)
+        head = self._head()
+        if head is not None and landed(change, head, self._store.read):
+            return self._finished(change)
+        if self._knows(change.id):
+            refuse_closed(self.read(change.id))
+        head = self._held_against_rules(change, head, find_blob)
         present = Present() if head is None else head.present
-        verified = [self._verified(change, present, review) for review in reviews]
-        if head is not None and not any(change.edits.keys() & review.signatures.keys() for review in verified):
+        verified = tuple(self._verified(change, present, review) for review in reviews)
+        if head is not None and not any(review.signatures for review in verified):
             raise VerificationError(
                 f"Change {change.id} is signed by nobody who holds one of its roles.",
                 remedy="Sign it with the key of whoever proposes it.",
                 field="reviews",
             )
+        if not approval.complete(replace(change, edits=change.signed_with(verified)), present):
+            self._making_room(change, head)  # before anything is written
+        self._keep_blobs(change, head, find_blob)
         self._store.create(f"changes/{change.id}/change.json", change.to_bytes())
         for review in verified:
             self._keep_review(change.id, review)
         kept = self.read(change.id)
-        if kept.closed is None and not approval.complete(kept.signed, present):
+        if not approval.complete(kept.signed, present):
             self._make_open(kept, head)
         return self._settled(kept, present, online, find_blob)
 
@@ -107,55 +113,49 @@ class Changes:
             Conflict: it is closed, or its base moved.
             VerificationError: the review is of other bytes, or of a key that holds none of its roles.
         """
-        kept = self.read(change_id)
-        head = self._head()
+        kept, head = self.read(change_id), self._head()
+        if head is not None and landed(kept.change, head, self._store.read):
+            kept = self._finished(kept.change)
+        if kept.closed is not None and kept.closed.outcome == "committed" and review.verdict == "approve":
+            return kept
+        refuse_closed(kept)
         present = Present() if head is None else head.present
-        if kept.closed is not None and kept.closed.outcome != "committed":
-            raise Conflict(
-                f"Change {change_id} is closed: {kept.closed.outcome} on {kept.closed.at}.",
-                remedy="Propose it anew if it is still wanted.",
-                field="change",
-            )
-        if kept.closed is None:
-            review = self._verified(kept.change, present, review)
-            if head is not None:
-                refuse_moved(kept.change, head)
+        review = self._verified(kept.change, present, review)
+        if review.verdict == "reject":
             self._keep_review(change_id, review)
-        if kept.closed is None and review.verdict == "reject":
             self._close(change_id, Closed(outcome="rejected", at=_now(), by=review.keyid, reason=review.comment))
             return self.read(change_id)
+        refuse_stale(kept.change, head)
+        self._keep_review(change_id, review)
         return self._settled(self.read(change_id), present, online, find_blob)
 
     def _head(self) -> Head | None:
         return self._repository.head() if self._store.exists(TIMESTAMP) else None
 
-    def _held_against_rules(self, change: Change, find_blob: FindBlob) -> Head | None:
-        """Everything but signatures; the blobs that it names are stored, so that reviewers can look at them."""
-        if change.app_id != self._repository.app_id:
+    def _held_against_rules(self, change: Change, head: Head | None, find_blob: FindBlob) -> Head | None:
+        """Everything but signatures; gives what it was held against."""
+        app_id = self._repository.app_id
+        if change.app_id != app_id:
             raise EndpointRefused(
-                f"The change is for {change.app_id}, not {self._repository.app_id}.",
-                remedy="Hand it to its own app.",
-                field="app",
+                f"The change is for {change.app_id}, not {app_id}.", remedy="Hand it to its own app.", field="app"
             )
         if change.founds:
-            if self._store.exists(TIMESTAMP):
+            if head is not None:
                 raise Conflict(
-                    f"{change.app_id} has a repository already.",
-                    remedy="Change its keys with: mlpublish repo rotate.",
-                    field="app",
+                    f"{app_id} has a repository already.", remedy="Change its keys with: mlpublish repo rotate.", field="app"
                 )
+            founding.check(change, app_id)
             return None
-        head = self._head()
         if head is None:
-            raise NotFound(
-                f"{change.app_id} has no repository here.", remedy="Make it with: mlpublish repo add-app.", field="app"
-            )
-        head = self._repository.check(change.edits, find_blob)
+            raise NotFound(f"{app_id} has no repository here.", remedy="Make it with: mlpublish repo add-app.", field="app")
+        return self._repository.check(change.edits, find_blob)
+
+    def _keep_blobs(self, change: Change, head: Head | None, find_blob: FindBlob) -> None:
+        """Store what it names anew, so that reviewers can look at it."""
         for name in ("targets", roles.CHANNELS):
             role = change.targets(name)
-            if role is not None:
+            if role is not None and head is not None:
                 self._repository.keep_blobs(head.role(name).signed, role.signed, find_blob)
-        return head
 
     def _verified(self, change: Change, present: Present, review: Review) -> Review:
         """A review of these very bytes, by a key that holds one of the roles, with signatures that count."""
@@ -163,7 +163,7 @@ class Changes:
             raise VerificationError(
                 f"This is a review of {review.change_id} of {review.app_id}, not of {change.id} of {change.app_id}: "
                 "you looked at other bytes.",
-                remedy="Get the change again (mlpublish review show), look at it, and sign that.",
+                remedy=_LOOK_AGAIN,
                 field="change",
             )
         key = holders_of(change, present).get(review.keyid)
@@ -177,13 +177,11 @@ class Changes:
         for name, digest in review.digests.items():
             if name not in change.edits or change.digests[name] != digest:
                 raise VerificationError(
-                    f"The review means other bytes of the {name} role (sha256 {digest[:12]}…).",
-                    remedy="Get the change again (mlpublish review show), look at it, and sign that.",
-                    field=name,
+                    f"The review means other bytes of the {name} role (sha256 {digest[:12]}…).", remedy=_LOOK_AGAIN, field=name
                 )
         signed = replace(change, edits=change.signed_with((review,)))
         counted = {need.role for need in approval.needs(signed, present) if key in need.signed}
-        if review.verdict == "approve" and counted != set(review.signatures):
+        if review.verdict == "approve" and (counted != set(review.signatures) or not counted):
             raise VerificationError(
                 f"The signature of {review.keyid[:12]} on {', '.join(sorted(set(review.signatures) - counted)) or 'a role'} "
                 "does not hold.",
@@ -192,44 +190,80 @@ class Changes:
             )
         return review
 
+    def _making_room(self, change: Change, head: Head | None) -> Kept | None:
+        """The change that is open, if it makes room for this one.
+
+        Raises:
+            Conflict: it does not.
+        """
+        other = self.open()
+        if other is None or other.change.id == change.id:
+            return other
+        if stale(other.change, head) or (head is not None and landed(other.change, head, self._store.read)):
+            return other
+        raise Conflict(
+            f"Change {other.change.id} ({other.change.intent.summary}) is open; an app has one at a time.",
+            remedy=f"Sign or reject it first: mlpublish review show {other.change.id} --app {other.change.app_id}.",
+            field="change",
+        )
+
     def _make_open(self, kept: Kept, head: Head | None) -> None:
-        """Point ``open.json`` at it; a change whose base moved makes room."""
+        """Point ``open.json`` at it; what was open and cannot be signed any more makes room."""
         while True:
             tag = self._store.read_tagged(OPEN)[1] if self._store.exists(OPEN) else None
-            other = self.open()
+            other = self._making_room(kept.change, head)
             if other is not None and other.change.id == kept.change.id:
                 return
-            if other is not None:
-                if head is not None and not moved(other.change, head):
-                    raise Conflict(
-                        f"Change {other.change.id} ({other.change.intent.summary}) is open; an app has one at a time.",
-                        remedy=f"Sign or reject it first: mlpublish review show {other.change.id} --app {other.change.app_id}.",
-                        field="change",
-                    )
-                reason = f"its base moved; {kept.change.id} was proposed"
+            if other is not None and head is not None and landed(other.change, head, self._store.read):
+                self._finished(other.change)
+            elif other is not None:
+                reason = f"its base moved or it ran out; {kept.change.id} was proposed"
                 self._close(other.change.id, Closed(outcome="superseded", at=_now(), reason=reason))
-            pointer = dump({"format": RECORD_FORMAT, "change": kept.change.id})
-            if self._store.replace_if(OPEN, pointer, tag=tag):
+            if self._store.replace_if(OPEN, dump({"format": RECORD_FORMAT, "change": kept.change.id}), tag=tag):
                 return
 
     def _settled(self, kept: Kept, present: Present, online: Online, find_blob: FindBlob) -> Kept:
         """The change, committed if everybody signed who has to."""
         if kept.closed is not None or not approval.complete(kept.signed, present):
             return kept
-        if kept.change.founds:
-            founding.found(self._repository, kept.signed, online)
-        else:
-            self._repository.commit(kept.signed.edits, online, find_blob)
-        self._close(kept.change.id, Closed(outcome="committed", at=_now()))
-        return self.read(kept.change.id)
+        try:
+            if kept.change.founds:
+                founding.found(self._repository, kept.signed, online)
+            else:
+                self._repository.commit(kept.signed.edits, online, find_blob)
+        except Conflict:
+            raise  # somebody else was faster, and no signature here counts any more
+        except MlpublishError as error:
+            error.remedy = (
+                f"{error.remedy} No signature on {kept.change.id} is lost: once that is done, one who signed it runs "
+                f"mlpublish review sign {kept.change.id} --app {kept.change.app_id} once more."
+            )
+            raise
+        return self._finished(kept.change)
+
+    def _finished(self, change: Change) -> Kept:
+        """A change that is current, recorded as such; one that became so without being kept here has no record."""
+        closed = Closed(outcome="committed", at=_now())
+        if not self._knows(change.id):
+            return Kept(change=change, closed=closed)
+        self._close(change.id, closed)
+        return self.read(change.id)
+
+    def _knows(self, change_id: str) -> bool:
+        return self._store.exists(f"changes/{change_id}/change.json")
 
     def _keep_review(self, change_id: str, review: Review) -> None:
-        record = dump(Received(review=review, at=_now()).to_dict())
+        received = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # the log's order
+        record = dump(Received(review=review, at=received).to_dict())
         name = review.keyid if review.verdict == "approve" else f"{review.keyid}.reject"
         self._store.create(f"changes/{change_id}/reviews/{name}.json", record)
 
     def _close(self, change_id: str, closed: Closed) -> None:
         self._store.create(f"changes/{change_id}/closed.json", dump(closed.to_dict()))
+
+    def _came(self, change_id: str) -> tuple[str, int, str]:
+        """When the first word was said to it; the order of changes."""
+        return min(self._times(change_id), default=""), int(change_id.split("-")[1]), change_id
 
     def _times(self, change_id: str) -> Iterator[str]:
         folder = f"changes/{change_id}/reviews"
@@ -239,31 +273,13 @@ class Changes:
         return Received.from_reader(Reader.parse(self._store.read(path), what=path))
 
 
-def moved(change: Change, head: Head) -> bool:
-    """Whether a role that it edits was edited by somebody else since."""
-    return any(_current(head, name) != edit.base for name, edit in change.edits.items())
-
-
-def refuse_moved(change: Change, head: Head) -> None:
-    """Raises Conflict if its base moved; unless what it says is current already."""
-    for name, edit in change.edits.items():
-        current, version = _current(head, name), change.role(name).signed.version
-        if current != edit.base and current != version:
-            raise Conflict(
-                f"Change {change.id} was made from version {edit.base} of the {name} role, which is at {current} now.",
-                remedy=f"Make it again from there, and sign anew: mlpublish review rebase {change.id} --app {change.app_id}.",
-                field=name,
-            )
-
-
 def holders_of(change: Change, present: Present) -> dict[str, Key]:
     """key id -> the key, for everybody who may sign one of the change's roles."""
     return {key.keyid: key for need in approval.needs(change, present) for key in (*need.signed, *need.waiting)}
 
 
-def _current(head: Head, name: str) -> int:
-    return head.root.signed.version if name == "root" else head.role(name).signed.version
-
-
 def _now() -> str:
     return f"{roles.now():%Y-%m-%dT%H:%M:%SZ}"
+
+
+_LOOK_AGAIN = "Get the change again (mlpublish review show), look at it, and sign that."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.errors import AlreadyPublished, Conflict, NotFound, RecipeError, ThresholdNotMet
-from mlpublish.formats.channel import ReleaseFacts, bundle_path
+from mlpublish.formats.channel import ReleaseFacts
 from mlpublish.formats.policy import Policy
 from mlpublish.repository.head import Head, Read, channels_of, next_version
 from mlpublish.trust import lints, roles
@@ -16,7 +17,7 @@ from mlpublish.trust.intents import Intent
 
 
 def edits_for(
-    intent: Intent, head: Head, read: Read, *, added: TargetFile | None = None, even_if_offered: bool = False
+    intent: Intent, head: Head, read: Read, *, added: Sequence[TargetFile] = (), even_if_offered: bool = False
 ) -> dict[str, Edit]:
     """The roles of a change, not signed yet.
 
@@ -24,7 +25,7 @@ def edits_for(
         intent: what is meant.
         head: what is current, verified.
         read: reads the repository.
-        added: the target of the release that a ``release`` adds.
+        added: the targets of the release that a ``release`` adds: its bundle, and the signature beside it if there is one.
         even_if_offered: edit the policy although a channel offers what is removed or lies below a floor: in an emergency
             that must stop nobody. Devices that are offered it answer FAILURE_INTEGRITY until the channel is steered.
 
@@ -35,7 +36,7 @@ def edits_for(
     """
     if intent.kind == "rotate":
         made = _rotated(intent, head, read)
-    elif intent.kind == "release" and added is not None:
+    elif intent.kind == "release" and added:
         made = {"targets": _with_release(head, read, added)}
     elif intent.kind == "policy":
         made = {"targets": _with_policy(intent, head, read, even_if_offered)}
@@ -49,15 +50,18 @@ def _base(head: Head, name: str) -> int:
     return head.root.signed.version if name == "root" else head.role(name).signed.version
 
 
-def _with_release(head: Head, read: Read, added: TargetFile) -> Metadata[Targets]:
-    facts = ReleaseFacts.from_dict(roles.custom_of(added))
-    standing = head.targets.signed.targets.get(bundle_path(facts.number))
-    if facts.number in head.policy.retired or (standing is not None and standing.hashes != added.hashes):
+def _with_release(head: Head, read: Read, added: Sequence[TargetFile]) -> Metadata[Targets]:
+    bundle, *beside = added
+    facts = ReleaseFacts.from_dict(roles.custom_of(bundle))
+    standing = head.targets.signed.targets
+    if facts.number in head.policy.retired or any(standing.get(each.path, each).hashes != each.hashes for each in added):
         raise AlreadyPublished(
             f"Release {facts.number} stands for other bytes already.", remedy="Sign the bundle again.", field="number"
         )
     version = next_version(read, "targets", head.targets.signed.version)
-    return roles.with_release(head.targets, facts, length=added.length, sha256=added.hashes["sha256"], version=version)
+    made = roles.with_release(head.targets, facts, length=bundle.length, sha256=bundle.hashes["sha256"], version=version)
+    made.signed.targets.update({each.path: each for each in beside})
+    return made
 
 
 def _with_policy(intent: Intent, head: Head, read: Read, even_if_offered: bool) -> Metadata[Targets]:
@@ -110,6 +114,8 @@ def refuse_stranded(head: Head, read: Read, policy: Policy, releases: dict[int, 
 def _rotated(intent: Intent, head: Head, read: Read) -> dict[str, Metadata[Root] | Metadata[Targets]]:
     """The roles that a rotation alters: who appoints the keys, and whatever the old signatures no longer carry."""
     name = intent.role or "root"
+    if not intent.add and not intent.drop and intent.threshold is None:
+        return _again(name, head, read)
     if name == roles.CHANNELS:
         version = next_version(read, "targets", head.targets.signed.version)
         targets = roles.following(head.targets, version, head.policy.expiry_days)
@@ -127,6 +133,20 @@ def _rotated(intent: Intent, head: Head, read: Read) -> dict[str, Metadata[Root]
         version = next_version(read, "targets", head.targets.signed.version)
         made["targets"] = roles.following(head.targets, version, head.policy.expiry_days)
     return made
+
+
+def _again(name: str, head: Head, read: Read) -> dict[str, Metadata[Root] | Metadata[Targets]]:
+    """A role as it is, with a later expiry."""
+    if name == "root":
+        return {name: roles.following(head.root, head.root.signed.version + 1, roles.ROOT_DAYS)}
+    if name not in ("targets", roles.CHANNELS):
+        raise RecipeError(
+            "Neither a key nor a threshold is named.",
+            remedy="Name keys with --add and --drop; a later expiry is what mlpublish repo renew, or a server, gives it.",
+            field="role",
+        )
+    days = head.policy.expiry_days if name == "targets" else roles.CHANNELS_DAYS
+    return {name: roles.following(head.role(name), next_version(read, name, head.role(name).signed.version), days)}
 
 
 def _appoint(delegator: Root | Targets, intent: Intent, name: str) -> None:

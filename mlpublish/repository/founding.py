@@ -116,6 +116,24 @@ def founding(policy: Policy, holders: Holders) -> Change:
     )
 
 
+def check(change: Change, app_id: str) -> None:
+    """Hold a change that makes a repository against every rule but signatures.
+
+    Raises:
+        RecipeError: it makes none.
+        Expired, EndpointRefused, VerificationError: a rule is broken.
+    """
+    root, targets, channels = _first_roles(change)
+    for name, role in (("root", root), ("targets", targets), (roles.CHANNELS, channels)):
+        rules.refuse_expired(name, role)
+        rules.refuse_mistakes(role)
+    rules.refuse_other_app(app_id, targets.signed, channels.signed)
+    rules.refuse_unreachable(root.signed, roles.policy_of(targets.signed))
+    target = targets.signed.targets[POLICY_PATH]
+    if digest_of(roles.policy_of(targets.signed).to_bytes()) != target.hashes.get("sha256"):
+        raise RecipeError("The policy is not the one that is signed.", remedy="Make the change again.", field=POLICY_PATH)
+
+
 def found(repository: AppRepository, change: Change, online: Online) -> bool:
     """Make a repository stand; a run that broke off is finished by the next one.
 
@@ -128,13 +146,8 @@ def found(repository: AppRepository, change: Change, online: Online) -> bool:
         EndpointRefused: a rule is broken, or the online keys here are not those that the root names.
     """
     approval.refuse_unless_met(change, Present())
-    root, targets, channels = change.root, change.targets(), change.targets(roles.CHANNELS)
-    if root is None or targets is None or channels is None or {root.signed.version, targets.signed.version} != {1}:
-        raise RecipeError("This change makes no repository.", remedy="Make one with: mlpublish repo add-app.", field="change")
-    for name, role in (("root", root), ("targets", targets), (roles.CHANNELS, channels)):
-        rules.refuse_expired(name, role)
-        rules.refuse_mistakes(role)
-    rules.refuse_other_app(repository.app_id, targets.signed, channels.signed)
+    check(change, repository.app_id)
+    root, targets, _ = _first_roles(change)
     rules.refuse_foreign_online(root.signed, online)
     store = repository.store
     if store.exists(TIMESTAMP):
@@ -145,15 +158,19 @@ def found(repository: AppRepository, change: Change, online: Online) -> bool:
             remedy="Change its keys with: mlpublish repo rotate.",
             field="app",
         )
-    policy = roles.policy_of(targets.signed).to_bytes()
-    if digest_of(policy) != targets.signed.targets[POLICY_PATH].hashes.get("sha256"):
-        raise RecipeError("The policy is not the one that is signed.", remedy="Make the change again.", field=POLICY_PATH)
-    store.create(roles.stored_at(targets.signed.targets[POLICY_PATH]), policy)
+    store.create(roles.stored_at(targets.signed.targets[POLICY_PATH]), roles.policy_of(targets.signed).to_bytes())
     for path, content in _written(change, online):
         store.create(path, content)
     stamp = roles.signed_by(roles.new_timestamp(1, online.timestamp_days, 1), *online.timestamp).to_bytes()
     _refuse_mixed(repository, stamp)
     return store.replace_if(TIMESTAMP, stamp, tag=None)
+
+
+def _first_roles(change: Change) -> tuple[Metadata[Root], Metadata[Targets], Metadata[Targets]]:
+    root, targets, channels = change.root, change.targets(), change.targets(roles.CHANNELS)
+    if root is None or targets is None or channels is None or {root.signed.version, targets.signed.version} != {1}:
+        raise RecipeError("This change makes no repository.", remedy="Make one with: mlpublish repo add-app.", field="change")
+    return root, targets, channels
 
 
 def _written(change: Change, online: Online) -> Iterator[tuple[str, bytes]]:

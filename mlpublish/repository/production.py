@@ -81,7 +81,9 @@ def add_app(folder: Path, policy: Policy, *, signers: Sequence[Signer | str] = (
     """
     if not (folder / HOLDERS).is_file():
         raise RecipeError(
-            f"{folder} names no holders.", remedy="Make it with: mlpublish repo init DIR (and who holds which role).", field="folder"
+            f"{folder} names no holders.",
+            remedy="Make it with: mlpublish repo init DIR (and who holds which role).",
+            field="folder",
         )
     change = founding(policy, Holders.from_bytes((folder / HOLDERS).read_bytes()))
     reviews = []

@@ -190,6 +190,8 @@ class AppRepository:
                 raise EndpointRefused(
                     f"Root {root.signed.version} does not follow {current}.", remedy=_EDIT_AGAIN, field="root"
                 )
+        if root is not None or "targets" in new:
+            rules.refuse_unreachable((root or head.root).signed, roles.policy_of(new.get("targets", head.targets).signed))
         rules.refuse_other_app(
             self.app_id, new.get("targets", head.targets).signed, new.get(roles.CHANNELS, head.channels).signed
         )

@@ -8,7 +8,8 @@ submit   hand a folder with everybody's reviews to an endpoint
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +17,22 @@ from tuf.api.metadata import Metadata, Root
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, RecipeError, VerificationError
-from mlpublish.formats.channel import bundle_path
+from mlpublish.formats.channel import signature_path
+from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults, review
-from mlpublish.repository.change_report import ChangeReport, report_on
+from mlpublish.repository.access import Access
+from mlpublish.repository.change_report import ChangeReport, listed, report_on
+from mlpublish.repository.change_state import refuse_stale
 from mlpublish.repository.endpoint import endpoint_for
+from mlpublish.repository.looking import added_by, fetched, look_at
+from mlpublish.repository.looking import found as found_in
 from mlpublish.repository.records import Kept, Received
-from mlpublish.repository.review import Where, added_by, not_a_holder
-from mlpublish.trust import approval, roles
+from mlpublish.repository.review import Where, not_a_holder
+from mlpublish.trust import approval, lints, roles
 from mlpublish.trust.approval import Present
-from mlpublish.trust.changes import reviewed
+from mlpublish.trust.changes import Change, reviewed
 from mlpublish.trust.folders import ChangeFolder, present_in, read_change, write_change, write_review
-from mlpublish.trust.releases import held_bundle
+from mlpublish.trust.releases import held_bundle, held_signature, signature_file
 from mlpublish.trust.signer import Signer, signer_for
 from mlpublish.trust.verify import follow_roots
 
@@ -40,22 +46,30 @@ def save(where: Where, out: Path, change_id: str | None = None) -> ChangeReport:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RecipeError(f"{out} holds something already.", remedy="Name a new folder.", field="save")
-    report = review.show(where, change_id)
     reached = where.access
-    roots: tuple[bytes, ...] = ()
-    present = Present()
-    if not report.change.founds:
-        head = reached.head()
-        roots, present = head.roots, head.present
-    kept = reached.endpoint.change(where.app, report.change.id)
-    reviews = [each.review for each in kept.reviews if each.review.verdict == "approve"]
-    write_change(out, kept.change, roots=roots, present=present, reviews=reviews)
-    targets = kept.change.targets()
-    for number, bundle in report.bundles.items():
-        assert targets is not None
-        name = f"{bundle.manifest.name}-{bundle.manifest.version}.zip"
-        reached.endpoint.download(where.app, roles.stored_at(targets.signed.targets[bundle_path(number)]), out / name)
-    return report
+    seen = look_at(reached, found_in(reached, change_id))
+    change, root = seen.kept.change, seen.present.root
+    chain = () if seen.head is None or root is None else seen.head.roots
+    roots = [
+        data for data in chain if root is not None and roles.parse(data, Root, "root").signed.version <= root.signed.version
+    ]
+    reviews = [each.review for each in seen.kept.reviews if each.review.verdict == "approve"]
+    with fetched(reached, change, seen.present) as bundles:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, bundle in bundles.items():
+            _put_bundle(reached, change, number, bundle, out)
+        write_change(out, change, roots=roots, present=seen.present, reviews=reviews)  # change.json last: then it is whole
+        return report_on(seen.kept, seen.present, seen.state, bundles)
+
+
+def _put_bundle(reached: Access, change: Change, number: int, bundle: Bundle, out: Path) -> None:
+    """Put a bundle, and the signature beside it if there is one, into a change's folder."""
+    targets = change.targets()
+    beside = None if targets is None else targets.signed.targets.get(signature_path(number))
+    place = out / f"{bundle.manifest.name}-{bundle.manifest.version}.zip"
+    shutil.copyfile(bundle.path, place)
+    if beside is not None:
+        reached.endpoint.download(change.app_id, roles.stored_at(beside), signature_file(place))
 
 
 def look(folder: Path, *, root: Path | str | bytes | None = None, repository: str | Path | None = None) -> ChangeReport:
@@ -82,20 +96,28 @@ def sign(
     root: Path | str | bytes | None = None,
     repository: str | Path | None = None,
     comment: str = "",
+    confirm: Callable[[ChangeReport], None] = lambda _: None,
 ) -> ChangeReport:
     """Sign a change's folder after everything that ``look`` verifies; the signature is a file in ``reviews``.
 
+    Args:
+        confirm: is shown what would be signed, and stops it by raising; what it saw is what is signed.
+
     Raises:
-        SigningError: the key holds none of its roles, or cannot be opened.
+        SigningError: the key holds none of its roles, or cannot be opened; the change appoints who must never be appointed so.
+        Expired: it ran out before enough people had signed.
         NotFound, RecipeError, VerificationError: see ``look``; nothing is signed.
     """
     found = read_change(folder)
     present = _verified(found, root, repository)
     bundles = _bundles(found, present)
+    refuse_stale(found.change, None)
+    lints.refuse(*(found.change.role(name) for name in found.change.edits))
     holder = signer_for(signer)
     names = approval.may_sign(found.change, present, holder.public_key.keyid)
     if not names:
         raise not_a_holder(found.change, present, holder)
+    confirm(report_on(_kept(found), present, _state(found, present), bundles))
     write_review(folder, reviewed(found.change, names, holder, comment=comment))
     found = read_change(folder)
     return report_on(_kept(found), present, _state(found, present), bundles)
@@ -112,10 +134,19 @@ def submit(folder: Path, *, to: str | Path, token: str | None = None, repository
     development = defaults.development_among(to, defaults.repository_for(repository))
     endpoint = endpoint_for(to, token=defaults.token_of(token, development, to))
     blobs: dict[str, bytes | Path] = {**review.policy_blob(found.change)}
-    for bundle in _bundles(found, Present()).values() if found.change.targets() is not None else ():
+    for number, bundle in _bundles(found, Present()).items():
         blobs[bundle.sha256] = bundle.path
+        if (detached := _detached(found, number, bundle)) is not None:
+            blobs[digest_of(detached)] = detached
     kept = endpoint.propose(found.change.app_id, found.change, found.reviews, blobs)
-    return report_on(kept, Present(), "waiting" if kept.closed is None else kept.closed.outcome, {})
+    return listed(kept, _told_present(found), "waiting" if kept.closed is None else kept.closed.outcome)
+
+
+def _told_present(found: ChangeFolder) -> Present:
+    """What the folder says was current; good enough to tell who must still sign, and nothing is signed here."""
+    if found.change.founds or not found.roots:
+        return Present()
+    return present_in(found, follow_roots(found.roots[0], found.roots))
 
 
 def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: str | Path | None) -> Present:
@@ -137,7 +168,17 @@ def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: 
             field="root",
         )
     newest: Metadata[Root] = follow_roots(trusted, found.roots)
-    return present_in(found, newest)
+    present = present_in(found, newest)
+    for name, edit in found.change.edits.items():
+        role = present.role(name)
+        if role is None or role.signed.version != edit.base:
+            raise VerificationError(
+                f"The change was made from version {edit.base} of the {name} role, and its folder brings "
+                f"{'none' if role is None else f'version {role.signed.version}'}.",
+                remedy="Do not sign it. Get the folder again from whoever proposed the change.",
+                field=name,
+            )
+    return present
 
 
 def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
@@ -159,6 +200,11 @@ def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
             )
         bundles[number] = held_bundle(targets.signed, number, place)
     return bundles
+
+
+def _detached(found: ChangeFolder, number: int, bundle: Bundle) -> bytes | None:
+    targets = found.change.targets()
+    return None if targets is None else held_signature(targets.signed, number, bundle.path)
 
 
 def _kept(found: ChangeFolder) -> Kept:

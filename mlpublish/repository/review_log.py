@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import Root, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import NotFound, VerificationError
+from mlpublish.errors import FormatError, NotFound, ThresholdNotMet, VerificationError
 from mlpublish.repository.access import Access
+from mlpublish.repository.head import Head
 from mlpublish.repository.records import Kept
 from mlpublish.repository.review import Where
 from mlpublish.shown import Shown
@@ -78,21 +79,32 @@ def log(where: Where) -> ReviewLog:
     """
     reached = where.access
     listed = [reached.endpoint.change(where.app, each) for each in reached.endpoint.changes(where.app).ids]
-    keys = _keys_ever(reached, listed)
-    entries = [entry for kept in listed for entry in _entries(kept, keys)]
-    return ReviewLog(app_id=where.app, entries=(*_unrecorded(reached, listed), *entries))
+    claimed = _claimed(listed)
+    if not reached.stands():
+        if not listed:
+            raise NotFound(
+                f"{where.app} has no repository at {reached.endpoint.uri}.", remedy="Check --app and the address.", field="app"
+            )
+        return ReviewLog(app_id=where.app, entries=tuple(each for kept in listed for each in _entries(kept, claimed, claimed)))
+    head = reached.head()
+    versions = dict(_versions(reached, head))
+    appointed = _appointed(head, versions.values())
+    entries = [each for kept in listed for each in _entries(kept, appointed, claimed)]
+    return ReviewLog(app_id=where.app, entries=(*_unrecorded(versions, listed, appointed), *entries))
 
 
-def _entries(kept: Kept, keys: Mapping[str, Key]) -> Iterator[LogEntry]:
+def _entries(kept: Kept, appointed: Mapping[str, Key], claimed: Mapping[str, Key]) -> Iterator[LogEntry]:
+    """What happened to one change; a name is told only of a key that was appointed, not of what a change says of itself."""
     change_id = kept.change.id
     for each in kept.reviews:
-        key = keys.get(each.review.keyid)
+        named = appointed.get(each.review.keyid)
+        key = named or claimed.get(each.review.keyid)
         yield LogEntry(
             at=each.review.at,
             received=each.at,
             change=change_id,
             event=each.review.verdict,
-            who=each.review.keyid[:12] if key is None else holder(key),
+            who=each.review.keyid[:12] if named is None else holder(named),
             told=each.review.comment or (kept.change.intent.summary if each is kept.reviews[0] else ""),
             verified=key is not None and each.review.change_id == change_id and _holds(each.review.verify, key),
         )
@@ -116,35 +128,53 @@ def _holds(verify: Callable[[Key], None], key: Key) -> bool:
     return True
 
 
-def _unrecorded(reached: Access, listed: list[Kept]) -> Iterator[LogEntry]:
+def _versions(reached: Access, head: Head) -> Iterator[tuple[int, Metadata[Targets]]]:
+    """Every version of the app role that stands there; crashed runs may have left one out."""
+    for version in range(1, head.targets.signed.version + 1):
+        try:
+            yield version, roles.parse(reached.read(f"metadata/{version}.targets.json"), Targets, "targets")
+        except (NotFound, FormatError):
+            continue
+
+
+def _unrecorded(
+    versions: Mapping[int, Metadata[Targets]], listed: list[Kept], appointed: Mapping[str, Key]
+) -> Iterator[LogEntry]:
     """Versions of the app role that no change tells of: who signed them stands in them."""
     recorded = {kept.change.role("targets").signed.version for kept in listed if "targets" in kept.change.edits}
-    head = reached.head()
-    for version in range(1, head.targets.signed.version + 1):
-        if version in recorded:
-            continue
-        try:
-            role = roles.parse(reached.read(f"metadata/{version}.targets.json"), Targets, "targets")
-        except NotFound:
-            continue
-        keyids = ", ".join(keyid[:12] for keyid in role.signatures)
-        yield LogEntry(
-            at="", received="", change=f"targets {version}", event="signed", who=keyids, told="without a change", verified=None
-        )
+    for version, role in versions.items():
+        if version not in recorded:
+            who = ", ".join(holder(appointed[keyid]) if keyid in appointed else keyid[:12] for keyid in role.signatures)
+            change = f"targets {version}"
+            yield LogEntry(at="", received="", change=change, event="signed", who=who, told="without a change", verified=None)
 
 
-def _keys_ever(reached: Access, listed: list[Kept]) -> dict[str, Key]:
-    """Every key that was ever appointed: by the chain of roots, or by a role of a change."""
+def _appointed(head: Head, versions: Iterable[Metadata[Targets]]) -> dict[str, Key]:
+    """Every key that was ever appointed, by the trusted chain of roots or by an app role that one of them vouches for."""
+    chain = [roles.parse(data, Root, "root").signed for data in head.roots]
+    found: dict[str, Key] = {}
+    for role in versions:
+        if role.signed.delegations is not None and any(_vouches(root, role) for root in chain):
+            found |= role.signed.delegations.keys
+    for root in chain:
+        found |= root.keys
+    return found
+
+
+def _vouches(root: Root, role: Metadata[Targets]) -> bool:
+    try:
+        roles.verify(root, "targets", role)
+    except ThresholdNotMet:
+        return False
+    return True
+
+
+def _claimed(listed: list[Kept]) -> dict[str, Key]:
+    """Every key that a change would appoint, or names as an old pin."""
     found: dict[str, Key] = {}
     for kept in listed:
         root, targets, pin = kept.change.root, kept.change.targets(), kept.change.intent.pin
         found |= {} if root is None else root.signed.keys
         found |= {} if targets is None or targets.signed.delegations is None else targets.signed.delegations.keys
         found |= {} if pin is None else {pin.keyid: pin}
-    try:
-        head = reached.head()
-    except NotFound:
-        return found  # it is still to be made
-    for data in head.roots:  # last, so that a change cannot put its own key under an id that is trusted
-        found |= roles.parse(data, Root, "root").signed.keys
-    return found if head.targets.signed.delegations is None else found | head.targets.signed.delegations.keys
+    return found

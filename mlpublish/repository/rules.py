@@ -10,6 +10,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.errors import AlreadyPublished, EndpointRefused, Expired
 from mlpublish.formats.channel import Channel
+from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository.head import LARGEST_JUMP, Head
 from mlpublish.repository.online import Online
@@ -83,6 +84,19 @@ def refuse_mistakes(role: Metadata[Root] | Metadata[Targets]) -> None:
     for found in lints.lint(role):
         if found.refused:
             raise EndpointRefused(found.problem, remedy=found.remedy, field=found.role)
+
+
+def refuse_unreachable(root: Root, policy: Policy) -> None:
+    """An app role that nobody could ever sign again, because the publisher's own signature does not count."""
+    role = root.get_delegated_role("targets")
+    needed = role.threshold + (0 if policy.publisher_may_approve else 1)
+    if needed > len(role.keyids):
+        raise EndpointRefused(
+            f"The app role has {len(role.keyids)} keys, and each change of it would need {needed} signatures: a threshold of "
+            f"{role.threshold}, and the publisher's own does not count.",
+            remedy="Give it more keys (mlpublish repo rotate app --add KEY), or let the publisher's signature count.",
+            field="targets",
+        )
 
 
 def refuse_large_root(length: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,16 +10,21 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import MlpublishError, NotFound
-from mlpublish.repository.changes import moved
+from mlpublish.errors import MlpublishError
+from mlpublish.repository.access import Access
+from mlpublish.repository.change_state import state_of
 from mlpublish.repository.head import Head
+from mlpublish.repository.records import Kept
+from mlpublish.repository.renew import SOON
 from mlpublish.repository.review import Where
 from mlpublish.shown import Shown
 from mlpublish.trust import approval, roles
+from mlpublish.trust.approval import Present
 from mlpublish.trust.intents import holder
 from mlpublish.trust.lints import lint
 
 _ONLINE_DAYS = {"snapshot": 7, "timestamp": 1}  # the least that a repository's holder gives them
+_RENEWED_DAYS = 7  # a channels role that is renewed by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +116,20 @@ def status(where: Where) -> Status:
     """
     reached = where.access
     try:
-        head = reached.head_as_it_is()
-    except NotFound:
-        return _unmade(where)
+        head = reached.head_as_it_is() if reached.stands() else None
     except MlpublishError as error:
         if error.exit_code in (2, 4, 7):
             raise
         return Status(app_id=where.app, failure=str(error))
+    waiting, unseen = _open_change(reached)
+    todos = () if waiting is None else tuple(_to_do(reached, waiting, head))
+    if head is None:
+        failure = None if todos else f"{where.app} has no repository at {reached.endpoint.uri}."
+        return Status(app_id=where.app, todos=todos, notes=unseen, failure=failure)
     told = tuple(_roles(head))
-    todos = (*(todo for role in told for todo in _due(where.app, role, head)), *_open_change(where, head))
-    notes = tuple(f"{each.problem} {each.remedy}" for each in lint(head.root, head.targets) if "expire" not in each.problem)
-    return Status(app_id=where.app, roles=told, todos=todos, notes=notes)
+    due = tuple(todo for role in told for todo in _due(reached, role, head))
+    notes = (f"{each.problem} {each.remedy}" for each in lint(head.root, head.targets) if "expire" not in each.problem)
+    return Status(app_id=where.app, roles=told, todos=(*due, *todos), notes=(*_renewed(head), *notes, *unseen))
 
 
 def _roles(head: Head) -> Iterator[RoleStatus]:
@@ -143,56 +151,86 @@ def _roles(head: Head) -> Iterator[RoleStatus]:
         )
 
 
-def _due(app_id: str, role: RoleStatus, head: Head) -> Iterator[Todo]:
-    """A role of which less than a quarter of its life is left; half a life is what renewal acts on by itself."""
-    life = {"root": roles.ROOT_DAYS, "targets": head.policy.expiry_days, roles.CHANNELS: 7, **_ONLINE_DAYS}[role.role]
-    left = role.expires - roles.now()
-    if left >= timedelta(days=life / 4):
+def _due(reached: Access, role: RoleStatus, head: Head) -> Iterator[Todo]:
+    """A role that runs out soon, or did."""
+    left, warned = role.expires - roles.now(), _warned(role, head)
+    if left >= warned:
         return
-    fact = f"The {role.role} role expired on" if left <= timedelta() else f"The {role.role} role expires on"
-    who = ", ".join(holder(key) for key in role.holders)
-    command = {
-        "root": f"mlpublish repo rotate root --app {app_id} --key KEYURI, then mlpublish review sign",
-        "targets": f"mlpublish review propose --app {app_id} --key KEYURI, then mlpublish review sign",
-        roles.CHANNELS: f"mlpublish repo renew --app {app_id} with [keys] channels in mlpublish.toml",
-    }.get(role.role, f"mlpublish repo renew --app {app_id}, or let a server run")
+    told = "expired" if left <= timedelta() else "expires"
     online = role.role in _ONLINE_DAYS
     yield Todo(
-        who="whoever runs the repository" if online else who, why=f"{fact} {role.expires:%Y-%m-%d %H:%M} UTC.", command=command
+        who="whoever runs the repository" if online else _some(role.threshold, role.holders),
+        why=f"The {role.role} role {told} on {role.expires:%Y-%m-%d %H:%M} UTC.",
+        command=_command(reached, role.role),
     )
 
 
-def _open_change(where: Where, head: Head | None) -> Iterator[Todo]:
-    """The change that waits, and for whom."""
-    reached = where.access
+def _warned(role: RoleStatus, head: Head) -> timedelta:
+    """How long before its end people are told: a quarter of a life; half of one is what renewal acts on by itself.
+
+    A channels role that a server renews holds a week at most, so one with more than that left waits for its operators.
+    """
+    if role.role == roles.CHANNELS:
+        left = role.expires - roles.now()
+        return SOON if left > timedelta(days=_RENEWED_DAYS) else timedelta(days=_RENEWED_DAYS * 3 / 8)
+    lives = {"root": roles.ROOT_DAYS, "targets": head.policy.expiry_days, **_ONLINE_DAYS}
+    return timedelta(days=lives[role.role] / 4)
+
+
+def _renewed(head: Head) -> Iterator[str]:
+    """What is worth knowing of a channels role of which it does not show whether somebody renews it."""
+    expires = head.channels.signed.expires
+    if timedelta(days=_RENEWED_DAYS * 3 / 8) <= expires - roles.now() <= timedelta(days=_RENEWED_DAYS):
+        yield (
+            f"The channels role expires on {expires:%Y-%m-%d}. A server with an operator's key ([online] channels) renews it; "
+            "if there is none, an operator must."
+        )
+
+
+def _command(reached: Access, role: str) -> str:
+    where = f"--app {reached.app_id} --at {reached.endpoint.uri}"
+    then = f", then the others: mlpublish review sign {where} --key KEYURI"
+    return {
+        "root": f"mlpublish repo rotate root {where} --key KEYURI{then}",
+        "targets": f"mlpublish review propose {where} --key KEYURI{then}",
+        roles.CHANNELS: f"mlpublish repo rotate operators {where} --key KEYURI",
+    }.get(role, f"mlpublish repo renew --app {reached.app_id} where the repository lies, or let its server run")
+
+
+def _open_change(reached: Access) -> tuple[Kept | None, tuple[str, ...]]:
+    """The change that waits, and what to say if nobody lets one look: changes are shown to known tokens only."""
     try:
-        waiting = reached.endpoint.changes(where.app).open
+        waiting = reached.endpoint.changes(reached.app_id).open
+        return (None if waiting is None else reached.endpoint.change(reached.app_id, waiting)), ()
     except MlpublishError as error:
         if error.exit_code != 4:
             raise
-        return  # changes are shown to known tokens only
-    if waiting is None:
-        return
-    kept = reached.endpoint.change(where.app, waiting)
-    if head is not None and moved(kept.change, head):
+        return None, (f"Open changes are not looked at: {error}",)
+
+
+def _to_do(reached: Access, kept: Kept, head: Head | None) -> Iterator[Todo]:
+    """What the open change waits for: one thing, for it is one act for each holder."""
+    change, state = kept.change, state_of(kept, head, reached.read)
+    where = f"--app {reached.app_id} --at {reached.endpoint.uri}"
+    told = f"Change {change.id} ({change.intent.summary})"
+    sign = f"mlpublish review sign {change.id} {where} --key KEYURI"
+    if state in ("moved", "expired"):
+        why = "was made from what is current no more" if state == "moved" else "ran out before enough people had signed"
+        command = f"mlpublish review rebase {where} --key KEYURI (or review reject)"
+        yield Todo(who="whoever proposed it", why=f"{told} {why}.", command=command)
+    elif state == "complete":
+        why = f"{told} has every signature, and was not committed: a run broke off, or was refused and told why."
+        yield Todo(who="one who signed it", why=why, command=f"{sign} (it tells what is in the way)")
+    elif state == "waiting":
+        missing = [need for need in approval.needs(kept.signed, Present() if head is None else head.present) if need.missing]
+        who = dict.fromkeys(f"{_some(need.missing, need.waiting)} for {need.role}" for need in missing)
         yield Todo(
-            who="whoever proposed it",
-            why=f"The base of change {waiting} ({kept.change.intent.summary}) moved.",
-            command=f"mlpublish review rebase --app {where.app}",
+            who="; ".join(who),
+            why=f"{told} waits for signatures.",
+            command=f"mlpublish review show {change.id} {where}, then {sign}",
         )
-        return
-    present = approval.Present() if head is None else head.present
-    for need in approval.needs(kept.signed, present):
-        if need.missing:
-            yield Todo(
-                who=f"{need.missing} of {', '.join(holder(key) for key in need.waiting)}",
-                why=f"Change {waiting} ({kept.change.intent.summary}) waits for signatures on the {need.role} role.",
-                command=f"mlpublish review show --app {where.app}, then mlpublish review sign --app {where.app} --key KEYURI",
-            )
 
 
-def _unmade(where: Where) -> Status:
-    """A repository that is to be made, or none at all."""
-    todos = tuple(_open_change(where, None))
-    failure = None if todos else f"{where.app} has no repository at {where.access.endpoint.uri}."
-    return Status(app_id=where.app, todos=todos, failure=failure)
+def _some(count: int, keys: Sequence[Key]) -> str:
+    names = [holder(key) for key in keys]
+    return names[0] if len(names) == 1 else f"{count} of {', '.join(names)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import AlreadyPublished, RecipeError
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import ReleaseFacts, bundle_path
+from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.repository import defaults
@@ -47,7 +47,7 @@ def sign(
         signer: a Signer, or a key URI such as ``file:key.pem``; by default the development folder's.
         number: the release number; by default the highest known plus one, or the number that these very bytes have.
         legacy: a key of the predecessor's kind (RSA), whose detached signature is put beside the bundle as
-            ``<bundle>.zip.sig``, for clients that know nothing of TUF. It proves the bytes only.
+            ``<bundle>.zip.sig``, and published with it, for clients that know nothing of TUF. It proves the bytes only.
         out: the folder to write; by default ``<name>-<version>-release-<n>`` in the current folder.
 
     Returns:
@@ -65,7 +65,9 @@ def sign(
     roles.must_hold(holder, head.root.signed, "targets")
     chosen = _number(head, app, opened, number)
     facts = describe(opened.manifest, app=app, number=chosen, digest=_manifest_digest(opened.path))
-    added = roles.described(bundle_path(chosen), opened.length, opened.sha256, facts.to_dict())
+    detached = None if legacy is None else sign_detached(opened.path, signer_for(legacy))
+    added = [roles.described(bundle_path(chosen), opened.length, opened.sha256, facts.to_dict())]
+    added += [] if detached is None else [roles.target_file(signature_path(chosen), detached)]
     intent = Intent(kind="release", release=chosen)
     change = Change(
         app_id=app.id,
@@ -83,7 +85,7 @@ def sign(
         review=reviewed(change, ("targets",), holder),
         present=head.present,
         roots=head.roots,
-        detached=None if legacy is None else sign_detached(opened.path, signer_for(legacy)),
+        detached=detached,
     )
 
 

@@ -11,10 +11,11 @@ from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import ThresholdNotMet
+from mlpublish.errors import SigningError, ThresholdNotMet
 from mlpublish.trust import roles
 from mlpublish.trust.changes import Change
 from mlpublish.trust.intents import holder
+from mlpublish.trust.keys import own_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def _needs(change: Change, present: Present) -> Iterator[Need]:
         if present.root is not None:
             yield _need("root", present.root.signed, root)
         yield _need("root", root.signed, root)
-        if change.intent.pin is not None:
+        if change.founds and change.intent.pin is not None:
             yield _pinned(change.intent.pin, root)
     if targets is not None:
         stricter = present.targets is not None and not roles.policy_of(present.targets.signed).publisher_may_approve
@@ -120,15 +121,33 @@ def _needs(change: Change, present: Present) -> Iterator[Need]:
 
 
 def _need(name: str, by: Root | Targets, role: Metadata[Any], *, more: int = 0) -> Need:
-    result = by.get_verification_result(name, role.signed_bytes, role.signatures)
+    try:
+        result = by.get_verification_result(name, role.signed_bytes, role.signatures)
+    except ValueError as exc:
+        raise ThresholdNotMet(
+            f"Nobody is appointed for the {name} role.", remedy="Reject the change; it can never be committed.", field=name
+        ) from exc
+    signed = _distinct(result.signed)
+    waiting = {own: key for own, key in _distinct(result.unsigned).items() if own not in signed}
     appointed = "app role" if isinstance(by, Targets) else "root"
     return Need(
         role=name,
         appointed_by=f"{appointed} {by.version}",
         threshold=result.threshold + more,
-        signed=_sorted(result.signed),
-        waiting=_sorted(result.unsigned),
+        signed=_sorted(signed),
+        waiting=_sorted(waiting),
     )
+
+
+def _distinct(keys: Mapping[str, Key]) -> dict[str, Key]:
+    """The keys by what they are: one that is listed under two ids, or written in two ways, is one person's."""
+    found: dict[str, Key] = {}
+    for keyid, key in keys.items():
+        try:
+            found.setdefault(own_id(key), key)
+        except SigningError:
+            found[keyid] = key
+    return found
 
 
 def _pinned(pin: Key, root: Metadata[Root]) -> Need:

@@ -11,7 +11,8 @@ reviewer's key too, so that the record is theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,8 +20,10 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key, Signature
 from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.serialization import SerializationError
 
-from mlpublish.errors import VerificationError
+from mlpublish.artifacts import check_app_id
+from mlpublish.errors import RecipeError, VerificationError
 from mlpublish.formats.wire import Reader, digest_of, dump
 from mlpublish.trust import roles
 from mlpublish.trust.intents import Intent
@@ -29,6 +32,10 @@ from mlpublish.trust.signer import Signer
 CHANGE_FORMAT = 1
 REVIEW_FORMAT = 1
 ROLES = ("root", "targets", "channels")  # each is appointed by one before it
+KEY_ID = "[0-9a-f]{64}"
+CHANGE_ID = r"(root|targets|channels)-[0-9]{1,19}-[0-9a-f]{12}"
+_SIGNATURE = "([0-9a-f]{2}){1,2048}"
+_DEEPEST = 32
 _DOMAIN = b"mlpublish review statement\n"  # no bytes that are signed here are a role's, nor the other way round
 
 
@@ -43,6 +50,23 @@ class Edit:
 
     base: int
     metadata: bytes
+
+    @classmethod
+    def from_reader(cls, reader: Reader, name: str) -> Edit:
+        """Read an edit of the role of this name; it must be metadata that can be signed, nothing is verified.
+
+        Raises:
+            FormatError: it is not.
+        """
+        edit = cls(base=reader.whole_number("base"), metadata=reader.text("metadata").encode())
+        role = roles.parse_named(edit.metadata, name)
+        try:
+            signable = _depth(role.signed.to_dict()) <= _DEEPEST and bool(role.signed_bytes)
+        except SerializationError:
+            signable = False
+        if not signable:
+            reader.refuse("metadata", f"a role of whole numbers and proper text, at most {_DEEPEST} levels deep")
+        return edit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,31 +145,51 @@ class Change:
         """Read a change; its roles must be metadata, nothing is verified.
 
         Raises:
-            FormatError: a member is wrong, or it edits no role or an unknown one.
+            FormatError: a member is wrong, or it edits no role, an unknown one, or another app's.
+            VerificationError: its channels role is another app's.
         """
         reader.version("format", known=CHANGE_FORMAT)
         edits = reader.inner("edits")
         if not edits.values or not set(edits.values) <= set(ROLES):
             reader.refuse("edits", f"an object with one or more of {', '.join(ROLES)}")
-        read = {name: edits.inner(name) for name in edits.values}
         change = cls(
-            app_id=reader.text("app"),
+            app_id=_app_id(reader),
             intent=Intent.from_reader(reader.inner("intent")),
-            proposed_by=reader.text("proposed_by", "([0-9a-f]{64})?"),
-            edits=MappingProxyType(
-                {
-                    name: Edit(base=each.whole_number("base"), metadata=each.text("metadata").encode())
-                    for name, each in read.items()
-                }
-            ),
+            proposed_by=reader.text("proposed_by", f"({KEY_ID})?"),
+            edits=MappingProxyType({name: Edit.from_reader(edits.inner(name), name) for name in edits.values}),
         )
         versions = {name: change.role(name).signed.version for name in change.edits}
-        founds = change.intent.kind == "found"
-        if any((edit.base == 0) != founds for edit in change.edits.values()) or (
-            founds and versions != dict.fromkeys(ROLES, 1)
+        if any((edit.base == 0) != change.founds for edit in change.edits.values()) or (
+            change.founds and versions != dict.fromkeys(ROLES, 1)
         ):
             reader.refuse("edits", "the first version of every role where a repository is made, and later ones elsewhere")
+        change._refuse_other_app(reader)
         return change
+
+    def _refuse_other_app(self, reader: Reader) -> None:
+        """Where apps share keys, a role of one would verify for the other."""
+        targets, channels = self.targets(), self.targets(roles.CHANNELS)
+        if targets is not None and (bound := roles.policy_of(targets.signed).app_id) != self.app_id:
+            reader.refuse("app", f"{bound}, whose app role it edits")
+        if channels is not None:
+            roles.check_bound(channels.signed, self.app_id)
+
+
+def _app_id(reader: Reader) -> str:
+    try:
+        return check_app_id(reader.text("app"))
+    except RecipeError:
+        reader.refuse("app", "an app's bundle id")
+
+
+def _depth(value: object) -> int:
+    """How deep something is nested; level by level, so that nothing is too deep to be measured."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in nested for inner in each]
+    return depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,22 +264,38 @@ class Review:
 
     @classmethod
     def from_reader(cls, reader: Reader) -> Review:
+        """Read a review; nothing is verified.
+
+        Raises:
+            FormatError: a member is wrong, or what is signed is not what is said.
+        """
         reader.version("format", known=REVIEW_FORMAT)
-        statement = reader.inner("statement")
-        return cls(
-            app_id=statement.text("app"),
+        statement, signatures = reader.inner("statement"), reader.text_map("signatures")
+        review = cls(
+            app_id=_app_id(statement),
             change_id=statement.text("change", CHANGE_ID),
             verdict=statement.text("verdict", "approve|reject"),
-            at=statement.text("at", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
+            at=_time(statement),
             comment=statement.text("comment"),
-            digests=MappingProxyType(statement.text_map("roles")),
-            keyid=reader.text("keyid", "[0-9a-f]{64}"),
-            signature=reader.text("signature", "[0-9a-f]{2,4096}"),
-            signatures=MappingProxyType(reader.text_map("signatures")),
+            digests=MappingProxyType({name: statement.inner("roles").digest(name) for name in statement.text_map("roles")}),
+            keyid=reader.text("keyid", KEY_ID),
+            signature=reader.text("signature", _SIGNATURE),
+            signatures=MappingProxyType({name: reader.inner("signatures").text(name, _SIGNATURE) for name in signatures}),
         )
+        if not set(review.digests) <= set(ROLES) or bool(review.digests) != (review.verdict == "approve"):
+            statement.refuse("roles", f"one or more of {', '.join(ROLES)} in an approval, none in a rejection")
+        if set(review.signatures) != set(review.digests):
+            reader.refuse("signatures", "a signature for each role of the statement")
+        return review
 
 
-CHANGE_ID = r"(root|targets|channels)-[0-9]{1,19}-[0-9a-f]{12}"
+def _time(reader: Reader) -> str:
+    text = reader.text("at", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        reader.refuse("at", "a time in UTC, such as 2026-01-31T12:00:00Z")
+    return text
 
 
 def reviewed(change: Change, names: tuple[str, ...], signer: Signer, *, verdict: str = "approve", comment: str = "") -> Review:
@@ -254,14 +314,8 @@ def reviewed(change: Change, names: tuple[str, ...], signer: Signer, *, verdict:
         digests={name: change.digests[name] for name in names},
         keyid=keyid,
     )
-    return Review(
-        app_id=unsigned.app_id,
-        change_id=unsigned.change_id,
-        verdict=verdict,
-        at=unsigned.at,
-        comment=comment,
-        digests=unsigned.digests,
-        keyid=keyid,
+    return replace(
+        unsigned,
         signature=signer.sign(unsigned.signed_bytes).signature,
         signatures={name: signer.sign(change.role(name).signed_bytes).signature for name in names},
     )

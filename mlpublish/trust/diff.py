@@ -1,22 +1,33 @@
 """What a change really does: its roles held against the present ones, member by member.
 
-Nothing can hide: every member of the signed part that differs is told, the known ones in words, whatever else as it stands.
+Nothing can hide. Everything that is signed becomes facts, each known by the place in the document where it stands, whatever
+somebody called a key, a release or a path: the known ones in words, the rest as it stands. So where what is signed differs, a
+fact differs.
 """
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from securesystemslib.signer import Key
 from tuf.api.metadata import SPECIFICATION_VERSION as _SPECIFICATION
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.errors import FormatError
-from mlpublish.formats.channel import ReleaseFacts
-from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
+from mlpublish.formats.policy import POLICY_PATH, RELEASE_NUMBER, Policy
+from mlpublish.formats.wire import dump
 from mlpublish.trust import roles
 from mlpublish.trust.intents import holder
+from mlpublish.trust.keys import HOLDER
+from mlpublish.trust.spelling import beginning, member, spelled, word
+
+_Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,17 @@ class Difference:
         return {"role": self.role, "what": self.what, "before": self.before, "after": self.after}
 
 
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """Something that a role says: where, and what that is called. Under another name it is another fact."""
+
+    place: _Place
+    what: str
+
+
+_Facts = Iterator[tuple[_Fact, str]]
+
+
 def diff(
     role: str, old: Metadata[Root] | Metadata[Targets] | None, new: Metadata[Root] | Metadata[Targets]
 ) -> list[Difference]:
@@ -58,133 +80,206 @@ def diff(
         old: the present role, verified; None if there is none yet.
         new: the proposed one.
     """
-    before = {} if old is None else _told(old.signed)
-    after = _told(new.signed)
-    return [
+    before = {} if old is None else dict(_facts(old.signed))
+    after = dict(_facts(new.signed))
+    found = [
         Difference(
             role=role,
-            what=what,
-            before=before.get(what),
-            after=after.get(what),
-            routine=_is_routine(what, before.get(what), after.get(what)),
+            what=fact.what,
+            before=before.get(fact),
+            after=after.get(fact),
+            routine=_is_routine(fact.place, before.get(fact), after.get(fact)),
         )
-        for what in (*after, *(gone for gone in before if gone not in after))
-        if before.get(what) != after.get(what)
+        for fact in (*after, *(gone for gone in before if gone not in after))
+        if before.get(fact) != after.get(fact)
     ]
+    return found if old is None else [*found, *_reordered(role, old.signed, new.signed)]
 
 
-def _is_routine(what: str, before: str | None, after: str | None) -> bool:
-    if what == "_type":
+def _is_routine(place: _Place, before: str | None, after: str | None) -> bool:
+    if place == ("version",):
+        return after == ("1" if before is None else str(int(before) + 1) if before.isdecimal() else None)
+    if place == ("_type",):
         return before is None  # whether it is the role's own, its reader has seen to
-    if what == "version":
-        return after is not None and int(after) == int(before or 0) + 1
-    return before is None and after is not None and _ROUTINE.get(what) == after
+    return before is None and after is not None and _ROUTINE.get(place) == after
 
 
-_ROUTINE = {
-    "spec_version": ".".join(_SPECIFICATION),
-    "consistent_snapshot": "True",
-    "delegations.roles[0].name": roles.CHANNELS,
-    "delegations.roles[0].terminating": "True",
-    "delegations.roles[0].paths[0]": "channels/*/*",
-    "targets": "{}",
-    "signature of the publisher": "counts",
-    **{f"roles.{name}": "{}" for name in ("root", "targets", "snapshot", "timestamp")},
+_ROUTINE: Mapping[_Place, str] = {
+    ("spec_version",): ".".join(_SPECIFICATION),
+    ("consistent_snapshot",): "true",
+    ("delegations", "roles", 0, "name"): spelled(roles.CHANNELS),
+    ("delegations", "roles", 0, "terminating"): "true",
+    ("delegations", "roles", 0, "paths", 0): spelled("channels/*/*"),
+    ("targets", POLICY_PATH, "publisher_may_approve"): "counts",
 }
 
 
-def _told(signed: Root | Targets) -> dict[str, str]:
-    """Everything that a role says, each thing under its name."""
-    left = signed.to_dict()
-    told = dict(_held(signed, left))
+def _facts(signed: Root | Targets) -> _Facts:
+    """Everything that a role says. What is told in words is taken out of ``left``; the rest is told as it stands."""
+    left: dict[str, Any] = deepcopy(signed.to_dict())
+    yield from _holders(signed, left)
     if isinstance(signed, Targets):
-        told |= dict(_targets(signed, left))
-    told |= {"version": str(left.pop("version")), "expires": str(left.pop("expires"))}
-    return told | dict(_flat("", left))
+        yield from _targets(signed, left["targets"])
+    for name in ("roles", "keys", "targets"):
+        if left.get(name) == {}:
+            del left[name]
+    for name in ("version", "expires", "spec_version"):
+        value = left.pop(name)
+        yield _Fact((name,), name), word(value)
+    yield from _flat((), left)
 
 
-def _held(signed: Root | Targets, left: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _holders(signed: Root | Targets, left: dict[str, Any]) -> _Facts:
     """Who holds the roles that this one appoints: threshold and keys, in words."""
+    known = _keys_of(signed)
+    keys_left: dict[str, Any] = left["keys"] if isinstance(signed, Root) else left.get("delegations", {}).get("keys", {})
+    told = {keyid: _key_in_words(key, keys_left[keyid]) for keyid, key in known.items()}
+    unused = dict.fromkeys(known)
+    for place, name, each in _appointments(signed, left):
+        keyids, threshold = each.pop("keyids"), each.pop("threshold")
+        yield _Fact((*place, "threshold"), f"threshold of {word(name)}"), f"{spelled(threshold)} of {len(keyids)}"
+        for keyid in keyids:
+            who = holder(known[keyid]) if keyid in known else beginning(keyid)
+            words = told.get(keyid, f"a key that is not listed, id {word(keyid)}")
+            yield _Fact((*place, "keyids", keyid), f"key of {word(name)} {who}"), words
+            unused.pop(keyid, None)
+    for keyid in unused:
+        yield _Fact(("keys", keyid), f"key without a role {holder(known[keyid])}"), told[keyid]
+    for names in (keys_left, left["roles"]) if isinstance(signed, Root) else (keys_left,):
+        for name in [name for name, rest in names.items() if rest == {}]:
+            del names[name]
+    if not isinstance(signed, Root) and left.get("delegations", {}).get("keys") == {}:
+        del left["delegations"]["keys"]
+
+
+def _appointments(signed: Root | Targets, left: dict[str, Any]) -> Iterator[tuple[_Place, str, dict[str, Any]]]:
+    """Each role that is given to keys: where that stands, its name, and what is said of it."""
     if isinstance(signed, Root):
-        appointed: Mapping[str, Any] = signed.roles
-    else:
-        appointed = (signed.delegations.roles or {}) if signed.delegations is not None else {}
-    known = {} if not isinstance(signed, Root) and signed.delegations is None else _keys_of(signed)
-    for name, role in appointed.items():
-        yield f"threshold of {name}", f"{role.threshold} of {len(role.keyids)}"
-        for keyid in role.keyids:
-            key = known.get(keyid)
-            told = "a key that is not listed" if key is None else f"{key.scheme} {_public(key.keyval)}"
-            yield f"key of {name} {keyid[:12] if key is None else holder(key)}", f"{told}, id {keyid}"
-    if isinstance(signed, Root):
-        for role in left["roles"].values():
-            role.pop("keyids"), role.pop("threshold")
-        left.pop("keys")
+        yield from ((("roles", name), name, left["roles"][name]) for name in sorted(left["roles"], key=_ORDER.index))
         return
-    for role in left.get("delegations", {}).get("roles", []):
-        role.pop("keyids"), role.pop("threshold")
-    left.get("delegations", {}).pop("keys", None)
+    for index, each in enumerate(left.get("delegations", {}).get("roles", [])):
+        yield ("delegations", "roles", index), each["name"], each
 
 
-def _targets(signed: Targets, left: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    targets = left["targets"]
+_ORDER = ("root", "targets", "snapshot", "timestamp")
+
+
+def _key_in_words(key: Key, left: dict[str, Any]) -> str:
+    """A key in one line: its scheme, the key itself, its whole id; its holder stands in the fact's name."""
+    left.pop("scheme")
+    public = left["keyval"].pop("public", None)
+    if left["keyval"] == {}:
+        del left["keyval"]
+    if _KINDS.get(key.scheme) == left["keytype"]:
+        del left["keytype"]
+    if isinstance(left.get(HOLDER), str):
+        del left[HOLDER]
+    return f"{word(key.scheme)} {_public(key.scheme, public)}, id {word(key.keyid)}"
+
+
+_KINDS = {"ecdsa-sha2-nistp256": "ecdsa", "ed25519": "ed25519", "rsa-pkcs1v15-sha256": "rsa"}
+
+
+def _public(scheme: str, public: object) -> str:
+    """The key itself; without the frame of a PEM only where putting the frame around it gives the very same text."""
+    if scheme == "ed25519" or not isinstance(public, str):
+        return word(public)
+    body = "".join(line for line in public.splitlines() if "-----" not in line)
+    framed = "\n".join(["-----BEGIN PUBLIC KEY-----", *textwrap.wrap(body, 64), "-----END PUBLIC KEY-----", ""])
+    return body if framed == public and word(body) == body else spelled(public)
+
+
+def _targets(signed: Targets, left: dict[str, Any]) -> _Facts:
     for path, target in signed.targets.items():
         if path == POLICY_PATH:
-            yield from _policy(roles.custom_of(target), targets[path])
-        elif path.startswith("releases/") and path.endswith("/bundle.zip"):
-            told = _release(roles.custom_of(target), targets[path])
-            if told is not None:
-                yield path.removesuffix("/bundle.zip").replace("releases/", "release "), told
+            yield from _policy(target, left[path])
+        elif path.startswith("releases/"):
+            yield from _release(path, target, left[path])
+        if left[path] == {}:
+            del left[path]
 
 
-def _release(custom: Mapping[str, Any], left: dict[str, Any]) -> str | None:
-    """A release in words; nothing if it is not what its format says (then it is told as it stands)."""
+def _release(path: str, target: TargetFile, left: dict[str, Any]) -> _Facts:
+    """A release, or the signature beside one, in words; nothing if it is not what its format says."""
+    number = path.split("/")[1]
+    if re.fullmatch(RELEASE_NUMBER, number) is None:
+        return
+    if path == signature_path(int(number)):
+        yield _Fact(("targets", path), f"signature beside release {number}"), _bytes(left)
+    if path != bundle_path(int(number)):
+        return
     try:
-        facts = ReleaseFacts.from_dict(custom)
+        facts = ReleaseFacts.from_dict(roles.custom_of(target))
     except FormatError:
-        return None
-    if dict(custom) != facts.to_dict():
-        return None
+        return
+    if spelled(facts.to_dict()) != spelled(left["custom"]):
+        return
     del left["custom"]
-    return (
-        f"{facts.name} {facts.version} for {facts.app_id} {facts.platform} {', '.join(facts.app_versions)} "
-        f"(release number {facts.number}), from system {facts.minimum_os}, {facts.unpacked_length} bytes unpacked, "
-        f"manifest {facts.manifest}"
+    versions = ", ".join(word(each) for each in facts.app_versions)
+    yield (
+        _Fact(("targets", path), f"release {number}"),
+        f"{word(facts.name)} {word(facts.version)} for {word(facts.app_id)} {word(facts.platform)} {versions or 'no version'}, "
+        f"from system {facts.minimum_os}; number {facts.number}, {_bytes(left)}, unpacked {facts.unpacked_length}, "
+        f"manifest {facts.manifest}",
     )
 
 
-def _policy(custom: Mapping[str, Any], left: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _bytes(left: dict[str, Any]) -> str:
+    """A target's length and sha256, in words."""
+    told = f"{spelled(left.pop('length'))} bytes"
+    if isinstance(left["hashes"].get("sha256"), str):
+        told += f", sha256 {word(left['hashes'].pop('sha256'))}"
+    if left["hashes"] == {}:
+        del left["hashes"]
+    return told
+
+
+def _policy(target: TargetFile, left: dict[str, Any]) -> _Facts:
     try:
-        policy = Policy.from_dict(custom)
+        policy = Policy.from_dict(roles.custom_of(target))
     except FormatError:
         return
-    if dict(custom) != policy.to_dict():
+    if spelled(policy.to_dict()) != spelled(left["custom"]):
         return
-    del left["custom"]
-    yield "app", policy.app_id
-    yield from ((f"floor of {where}", str(number)) for where, number in policy.floors.items())
-    yield from ((f"withdrawn release {number}", why) for number, why in policy.withdrawn.items())
-    yield from ((f"retired release {number}", "never used again") for number in policy.retired)
-    yield "days that a version of the app role holds", str(policy.expiry_days)
-    yield "signature of the publisher", "counts" if policy.publisher_may_approve else "does not count"
+    if spelled(left) == spelled(roles.target_file(POLICY_PATH, dump(left["custom"]), left["custom"]).to_dict()):
+        left.clear()  # length and digest follow from the words
+    left.pop("custom", None)
+    place = ("targets", POLICY_PATH)
+    yield _Fact((*place, "app"), "app id"), word(policy.app_id)
+    for where, least in policy.floors.items():
+        yield _Fact((*place, "floors", where), f"floor of {word(where)}"), str(least)
+    for number, why in policy.withdrawn.items():
+        yield _Fact((*place, "withdrawn", number), f"withdrawn release {number}"), word(why)
+    for number in policy.retired:
+        yield _Fact((*place, "retired", number), f"retired release {number}"), "never used again"
+    yield _Fact((*place, "expiry_days"), "days that a version of the app role holds"), str(policy.expiry_days)
+    may = "counts" if policy.publisher_may_approve else "does not count"
+    yield _Fact((*place, "publisher_may_approve"), "signature of the publisher"), may
 
 
-def _keys_of(signed: Root | Targets) -> Mapping[str, Any]:
+def _reordered(role: str, old: Root | Targets, new: Root | Targets) -> Iterator[Difference]:
+    """The order of a role's keys means nothing to anybody, and is signed."""
+    before, after = ({name: each["keyids"] for _, name, each in _appointments(one, one.to_dict())} for one in (old, new))
+    for name in before.keys() & after.keys():
+        kept, keeps = (
+            [keyid for keyid in one[name] if keyid in other[name]] for one, other in ((before, after), (after, before))
+        )
+        if kept != keeps:
+            shown = [", ".join(beginning(keyid) for keyid in each) for each in (kept, keeps)]
+            yield Difference(role=role, what=f"order of the keys of {word(name)}", before=shown[0], after=shown[1])
+
+
+def _keys_of(signed: Root | Targets) -> Mapping[str, Key]:
     return signed.keys if isinstance(signed, Root) else signed.delegations.keys if signed.delegations is not None else {}
 
 
-def _public(keyval: Mapping[str, Any]) -> str:
-    """The public key itself, in one line."""
-    return "".join(line for line in str(keyval.get("public")).splitlines() if "-----" not in line)
-
-
-def _flat(where: str, value: object) -> Iterator[tuple[str, str]]:
+def _flat(place: _Place, value: object) -> _Facts:
     """Whatever has no words of its own, as it stands in the metadata."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
-            yield from _flat(f"{where}.{name}" if where else str(name), inner)
+            yield from _flat((*place, str(name)), inner)
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from _flat(f"{where}[{index}]", inner)
+            yield from _flat((*place, index), inner)
     else:
-        yield where, str(value)
+        yield _Fact(place, member(place)), spelled(value)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import NotFound
+from mlpublish.errors import FormatError, NotFound
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader
 from mlpublish.storage.in_folder import replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
@@ -84,9 +85,9 @@ def read_change(folder: Path) -> ChangeFolder:
     present = {name: folder / "present" / f"{name}.json" for name in ("targets", roles.CHANNELS)}
     return ChangeFolder(
         folder=folder,
-        change=Change.from_bytes(file.read_bytes()),
+        change=Change.from_bytes(read_document(file)),
         roots=read_roots(folder),
-        present={name: place.read_bytes() for name, place in present.items() if place.is_file()},
+        present={name: read_document(place) for name, place in present.items() if place.is_file()},
         reviews=read_reviews(folder),
     )
 
@@ -94,12 +95,47 @@ def read_change(folder: Path) -> ChangeFolder:
 def read_roots(folder: Path) -> tuple[bytes, ...]:
     """The chain of roots that came along, by version."""
     files = [file for file in (folder / "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal()]
-    return tuple(file.read_bytes() for file in sorted(files, key=lambda file: int(file.name.partition(".")[0])))
+    return tuple(read_document(file) for file in sorted(files, key=lambda file: int(file.name.partition(".")[0])))
 
 
 def read_reviews(folder: Path) -> tuple[Review, ...]:
-    """What reviewers said, in the order of their key ids."""
-    return tuple(Review.from_bytes(file.read_bytes()) for file in sorted((folder / "reviews").glob("*.json")))
+    """What reviewers said, in the order of their key ids.
+
+    Raises:
+        FormatError: a file is no review, or that of another key than its name says: it would stand for both.
+    """
+    return tuple(_review(file) for file in sorted((folder / "reviews").glob("*.json")))
+
+
+def _review(file: Path) -> Review:
+    place = f"reviews/{file.name}"
+    review = Review.from_reader(Reader.parse(read_document(file), what=place))
+    if file.stem != review.keyid:
+        raise FormatError(
+            f"{place} is the review of another key, {review.keyid[:12]}.",
+            remedy="Delete it, and ask its reviewer for the file that review sign wrote.",
+            field=place,
+        )
+    return review
+
+
+def read_document(file: Path) -> bytes:
+    """A document's bytes; one that is longer than any may be is not read into memory.
+
+    Raises:
+        NotFound: it cannot be read.
+        FormatError: it is too long.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_DOCUMENT + 1)
+    except OSError as exc:
+        raise NotFound(f"{file} cannot be read: {exc.strerror}.", remedy="Get the folder again.", field=file.name) from exc
+    if len(data) > MAX_DOCUMENT:
+        raise FormatError(
+            f"{file} has more than {MAX_DOCUMENT} bytes.", remedy="Get the folder again; it is altered.", field=file.name
+        )
+    return data
 
 
 def present_in(found: ChangeFolder, newest: Metadata[Root] | None) -> Present:

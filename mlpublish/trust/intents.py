@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,7 +10,11 @@ from typing import Any
 
 from securesystemslib.signer import Key, SSlibKey
 
+from mlpublish.errors import SigningError
+from mlpublish.formats.policy import LONGEST_EXPIRY_DAYS, RELEASE_NUMBER
 from mlpublish.formats.wire import Reader
+from mlpublish.trust.keys import holder_of, own_id
+from mlpublish.trust.spelling import beginning, word
 
 KINDS = ("found", "release", "policy", "rotate")
 HELD = ("root", "targets", "channels", "snapshot", "timestamp", "online")
@@ -56,12 +61,12 @@ class Intent:
             case "release":
                 return f"add release {self.release}"
             case "rotate":
-                parts = [f"add {holder(key)}" for key in self.add] + [f"drop {keyid[:12]}" for keyid in self.drop]
+                parts = [f"add {holder(key)}" for key in self.add] + [f"drop {beginning(keyid)}" for keyid in self.drop]
                 parts += [] if self.threshold is None else [f"threshold {self.threshold}"]
                 return f"keys of {self.role}: {', '.join(parts) or 'a later expiry'}"
-        parts = [f"withdraw release {number} ({why})" for number, why in self.withdraw.items()]
+        parts = [f"withdraw release {number} ({word(why)})" for number, why in self.withdraw.items()]
         parts += [f"reinstate release {number}" for number in self.reinstate]
-        parts += [f"floor of {where}: {number}" for where, number in self.floors.items()]
+        parts += [f"floor of {word(where)}: {number}" for where, number in self.floors.items()]
         parts += [f"remove release {number}" for number in self.remove]
         if self.publisher_may_approve is not None:
             parts.append("the publisher may approve" if self.publisher_may_approve else "the publisher may not approve")
@@ -88,7 +93,7 @@ class Intent:
     @classmethod
     def from_reader(cls, reader: Reader) -> Intent:
         withdraw = reader.optional("withdraw", reader.text_map) or {}
-        if not all(number.isascii() and number.isdecimal() and len(number) < 19 for number in withdraw):
+        if not all(re.fullmatch(RELEASE_NUMBER, number) for number in withdraw):
             reader.refuse("withdraw", "an object whose members are release numbers")
         return cls(
             kind=reader.text("kind", "|".join(KINDS)),
@@ -98,7 +103,9 @@ class Intent:
             floors=MappingProxyType(reader.optional("floors", reader.number_map) or {}),
             remove=reader.optional("remove", reader.whole_numbers) or (),
             publisher_may_approve=reader.optional("publisher_may_approve", reader.truth),
-            expiry_days=reader.optional("expiry_days", lambda name: reader.whole_number(name, least=1, most=365)),
+            expiry_days=reader.optional(
+                "expiry_days", lambda name: reader.whole_number(name, least=1, most=LONGEST_EXPIRY_DAYS)
+            ),
             role=reader.optional("role", lambda name: reader.text(name, "|".join(HELD))),
             add=tuple(key_from(each) for each in reader.each("add")) if reader.has("add") else (),
             drop=reader.optional("drop", reader.texts) or (),
@@ -109,22 +116,24 @@ class Intent:
 
 def holder(key: Key) -> str:
     """Whose key it is, as far as its metadata tells: a name and the beginning of the key id."""
-    name = key.unrecognized_fields.get(HOLDER_FIELD)
-    return f"{name} ({key.keyid[:12]})" if isinstance(name, str) else key.keyid[:12]
-
-
-HOLDER_FIELD = "x-mlpublish-holder"
+    name = holder_of(key)
+    return beginning(key.keyid) if name is None else f"{word(name)} ({beginning(key.keyid)})"
 
 
 def key_to_dict(key: Key) -> dict[str, Any]:
     """A public key as a document has it, its id beside it."""
-    return {"keyid": key.keyid, **key.to_dict()}
+    return {**key.to_dict(), "keyid": key.keyid}
 
 
 def key_from(reader: Reader) -> Key:
-    """Read a public key that ``key_to_dict`` wrote."""
+    """Read a public key that ``key_to_dict`` wrote; one under an id that is not its own is nobody's."""
     values = {name: value for name, value in reader.values.items() if name != "keyid"}
+    keyid = reader.text("keyid", "[0-9a-f]{64}")
     try:
-        return SSlibKey.from_dict(reader.text("keyid", "[0-9a-f]{64}"), values)
-    except (KeyError, TypeError, ValueError):
-        reader.refuse("keyval", "a public key as TUF writes it")
+        key = SSlibKey.from_dict(keyid, values)
+        own = own_id(key)
+    except (AttributeError, KeyError, TypeError, ValueError, SigningError):
+        reader.refuse("keyval", "a public key as TUF writes it, of a kind that a phone verifies")
+    if own != keyid:
+        reader.refuse("keyid", f"the key's own id, {own}")
+    return key

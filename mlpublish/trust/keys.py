@@ -173,6 +173,15 @@ def crypto_key(key: Key) -> EllipticCurvePublicKey | Ed25519PublicKey | RSAPubli
     return found
 
 
+def own_id(key: Key) -> str:
+    """The id that a key has by itself, whatever it stands under and however it is written: two ids are two keys.
+
+    Raises:
+        SigningError: it is of a kind that is not taken.
+    """
+    return public_key(crypto_key(key)).keyid
+
+
 def kind_of(key: Key) -> str:
     """What people call a key's kind: ``ECDSA P-256``, ``Ed25519``, ``RSA 2048``."""
     public = crypto_key(key)

@@ -13,7 +13,8 @@ from tuf.api.metadata import Metadata, Role, Root, Targets
 
 from mlpublish.errors import SigningError
 from mlpublish.trust import roles
-from mlpublish.trust.keys import LEAST_RSA_BITS
+from mlpublish.trust.keys import LEAST_RSA_BITS, own_id
+from mlpublish.trust.spelling import beginning, word
 
 _LITTLE = 14  # days
 
@@ -60,6 +61,7 @@ def _lint(role: Metadata[Root] | Metadata[Targets]) -> Iterator[Lint]:
         known = {} if delegations is None else delegations.keys
     for name, held in appointed.items():
         yield from _held(name, held.threshold, [known[keyid] for keyid in held.keyids if keyid in known])
+        yield from _ids(name, held.keyids, known)
     left = signed.expires - roles.now()
     if left < timedelta(days=_LITTLE):
         told = f"expires on {signed.expires:%Y-%m-%d}, in {max(left.days, 0)} days" if left > timedelta() else "has expired"
@@ -74,19 +76,19 @@ def _lint(role: Metadata[Root] | Metadata[Targets]) -> Iterator[Lint]:
 
 
 def _held(name: str, threshold: int, keys: Sequence[Key]) -> Iterator[Lint]:
-    values = {str(key.keyval) for key in keys}
-    if len(values) < len(keys):
+    own = {_own_id(key) for key in keys}
+    if len(own) < len(keys):
         yield Lint(
             role=name,
-            problem=f"The {name} role lists one key under two ids, so one person could sign twice.",
+            problem=f"The {word(name)} role lists one key under two ids, so one person could sign twice.",
             remedy="List each key once.",
             refused=True,
         )
-    if threshold > len(values):
+    if threshold > len(own):
         yield Lint(
             role=name,
-            problem=f"The {name} role needs {threshold} signatures and has {len(values)} keys: nobody can reach that.",
-            remedy=f"Name more keys, or a threshold of at most {len(values)}.",
+            problem=f"The {word(name)} role needs {threshold} signatures and has {len(own)} keys: nobody can reach that.",
+            remedy=f"Name more keys, or a threshold of at most {len(own)}.",
             refused=True,
         )
     for key in keys:
@@ -94,23 +96,43 @@ def _held(name: str, threshold: int, keys: Sequence[Key]) -> Iterator[Lint]:
         if bits is not None and bits < LEAST_RSA_BITS:
             yield Lint(
                 role=name,
-                problem=f"A key of the {name} role is RSA with {bits} bits.",
+                problem=f"A key of the {word(name)} role is RSA with {bits} bits.",
                 remedy=f"Use {LEAST_RSA_BITS} bits or more, or ECDSA P-256.",
                 refused=True,
             )
         if key.scheme not in roles.SCHEMES:
             yield Lint(
                 role=name,
-                problem=f"A key of the {name} role has the scheme {key.scheme}, which a phone does not verify.",
+                problem=f"A key of the {word(name)} role has the scheme {word(key.scheme)}, which a phone does not verify.",
                 remedy=f"Use one of: {', '.join(roles.SCHEMES)}.",
                 refused=True,
             )
     if threshold == 1 and name in ("root", "targets"):
         yield Lint(
             role=name,
-            problem=f"One signature is enough for the {name} role: one stolen key is the whole role.",
+            problem=f"One signature is enough for the {word(name)} role: one stolen key is the whole role.",
             remedy=f"In production give it 2 or more: mlpublish repo rotate {name} --threshold 2 --add KEY.",
         )
+
+
+def _ids(name: str, keyids: Sequence[str], known: Mapping[str, Key]) -> Iterator[Lint]:
+    """A key id is what people compare by eye: it must be that key's, and the key must be there."""
+    for keyid in keyids:
+        own = _own_id(known[keyid]) if keyid in known else "none at all"
+        if own != keyid:
+            yield Lint(
+                role=name,
+                problem=f"The {word(name)} role lists a key as {beginning(keyid)}, and it is {beginning(own)}.",
+                remedy="List each key under its own id: mlpublish keys show tells it.",
+                refused=True,
+            )
+
+
+def _own_id(key: Key) -> str:
+    try:
+        return own_id(key)
+    except SigningError:
+        return key.keyid  # of a kind that is refused by its scheme or its length
 
 
 def _rsa_bits(key: Key) -> int | None:

@@ -4,7 +4,8 @@
     DIR/{change.json, present/…, reviews/<key id>.json}      (folders.py: it is a change, which others may have to sign)
     DIR/<name>-<version>.zip.sig                             (detached.py: for clients that know nothing of TUF, if asked for)
 
-``release.json`` only says where to look; everything in it is held against the signed role when it is read.
+``release.json`` only says where to look; everything in it is held against the signed role when it is read. The role and the
+change must say the same, because it is the role that is verified, and the change that is handed in.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import BundleError, DigestMismatch, FormatError, NotFound, SigningError, VerificationError
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import ReleaseFacts, bundle_path
+from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
 from mlpublish.formats.minimum_os import minimum_os
-from mlpublish.formats.wire import Reader, digest_of_stream, dump
+from mlpublish.formats.wire import Reader, digest_of, digest_of_stream, dump
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.bundles import manifest_digest, open_bundle
 from mlpublish.trust.changes import Change, Review
-from mlpublish.trust.folders import CHANGE, ChangeFolder, read_change, read_reviews, read_roots, write_change
+from mlpublish.trust.folders import CHANGE, ChangeFolder, read_change, read_document, read_roots, write_change
 
 RECORD = "release.json"
 DETACHED = ".sig"  # after the bundle's own name
@@ -88,7 +89,7 @@ def write_release(
         (made / "targets.json").write_bytes(change.signed_with((review,))["targets"].metadata)
         write_change(made, change, roots=roots, present=present, reviews=(review,))
         if detached is not None:
-            (made / f"{bundle.path.name}{DETACHED}").write_bytes(detached)
+            signature_file(made / bundle.path.name).write_bytes(detached)
         (made / RECORD).write_bytes(_record(bundle, app, number, base))
         _settle(made, folder)
     moved = Bundle(path=folder / bundle.path.name, manifest=bundle.manifest, length=bundle.length, sha256=bundle.sha256)
@@ -105,11 +106,13 @@ def read_release(folder: Path) -> SignedRelease:
     """
     if not (folder / RECORD).is_file():
         raise NotFound(f"{folder} is no release.", remedy="Name the folder that mlpublish sign wrote.", field="release")
-    reader = Reader.parse((folder / RECORD).read_bytes(), what=RECORD)
+    reader = Reader.parse(read_document(folder / RECORD), what=RECORD)
     reader.version("format", known=RELEASE_FORMAT)
     app = App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
-    metadata = _read(folder / "targets.json")
-    targets = _with_reviews(folder, roles.parse(metadata, Targets, "targets"))
+    targets = roles.parse(read_document(folder / "targets.json"), Targets, "targets")
+    change = read_change(folder) if (folder / CHANGE).is_file() else None
+    if change is not None:
+        _countersign(targets, change)
     number = reader.whole_number("number", least=1)
     bundle = _opened(folder / reader.relative_path("bundle"), targets.signed, number)
     _hold(targets.signed, bundle, app, number)
@@ -118,8 +121,8 @@ def read_release(folder: Path) -> SignedRelease:
         targets=targets,
         metadata=targets.to_bytes(),
         roots=read_roots(folder),
-        change=read_change(folder) if (folder / CHANGE).is_file() else None,
-        detached=_detached(folder / f"{bundle.path.name}{DETACHED}"),
+        change=change,
+        detached=held_signature(targets.signed, number, bundle.path),
     )
 
 
@@ -167,17 +170,48 @@ def held_bundle(targets: Targets, number: int, file: Path) -> Bundle:
     return bundle
 
 
-def _with_reviews(folder: Path, targets: Metadata[Targets]) -> Metadata[Targets]:
-    """The app role with the signatures of every review that lies beside it; what they are worth, verification says."""
-    for review in read_reviews(folder):
-        if "targets" in review.signatures and review.verdict == "approve":
-            signature = Signature(review.keyid, review.signatures["targets"])
-            targets.signatures.setdefault(review.keyid, signature)
-    return targets
+def held_signature(targets: Targets, number: int, bundle: Path) -> bytes | None:
+    """The detached signature beside a bundle, if there is one; where a role names it, it is the very one.
+
+    Raises:
+        DigestMismatch: it is another.
+    """
+    file, target = signature_file(bundle), targets.targets.get(signature_path(number))
+    if not file.is_file():
+        return None
+    signature = read_document(file)
+    if target is not None and target.hashes.get("sha256") != digest_of(signature):
+        raise DigestMismatch(
+            f"{file.name} is not the signature that the app role names for release {number}.",
+            remedy="Get the release again from where it was made.",
+            field=file.name,
+        )
+    return signature
 
 
-def _detached(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
+def signature_file(bundle: Path) -> Path:
+    """Where the detached signature of a bundle lies, if it has one."""
+    return bundle.with_name(f"{bundle.name}{DETACHED}")
+
+
+def _countersign(targets: Metadata[Targets], found: ChangeFolder) -> None:
+    """Give the role the signatures of the reviews that lie beside it; what they are worth, verification says.
+
+    Raises:
+        VerificationError: the change is of another role than the one that is there.
+    """
+    change = found.change
+    proposed = change.targets()
+    if proposed is None or set(change.edits) != {"targets"} or proposed.signed_bytes != targets.signed_bytes:
+        raise VerificationError(
+            f"change.json ({change.id}) and targets.json do not say the same.",
+            remedy="Do not publish it. Get the release again from where it was made, or sign the bundle again.",
+            field="change",
+        )
+    for review in found.reviews:
+        of_this = (review.app_id, review.change_id) == (change.app_id, change.id)
+        if of_this and review.verdict == "approve" and review.digests.get("targets") == change.digests["targets"]:
+            targets.signatures.setdefault(review.keyid, Signature(review.keyid, review.signatures["targets"]))
 
 
 def _opened(file: Path, targets: Targets, number: int) -> Bundle:
@@ -227,13 +261,6 @@ def _record(bundle: Bundle, app: App, number: int, base: int) -> bytes:
             "bundle": bundle.path.name,
         }
     )
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        raise NotFound(f"{file} cannot be read: {exc.strerror}.", remedy="Get the release again.", field=file.name) from exc
 
 
 def _settle(made: Path, folder: Path) -> None:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
+from mlpublish.formats.channel import signature_path
 from mlpublish.reports import RoleReport, VerifyReport
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.detached import verify_detached
+from mlpublish.trust.folders import read_document
 from mlpublish.trust.pin import pin_text, read_pin, root_under
-from mlpublish.trust.releases import read_release
+from mlpublish.trust.releases import SignedRelease, read_release, signature_file
 
 
 def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Path | str | None = None) -> VerifyReport:
-    """Verify a release's folder, or the contents of a bare bundle. No network; nothing is executed or unpickled.
+    """Verify a release's folder, or a bundle. No network; nothing is executed or unpickled.
 
     Args:
         what: the folder that ``sign()`` wrote, or a bundle's zip.
         root: a root of the app that is trusted already, such as the ``1.root.json`` that the app embeds.
-        pin: the predecessor's pinned key instead: its base64 text or a PEM file.
+        pin: the predecessor's pinned key instead: its base64 text or a file that holds it. The detached signature beside the
+            bundle (``<bundle>.zip.sig``) is then held against it too; of a bare bundle that is all that can be verified.
 
     Returns:
         A VerifyReport; it exists only if every link holds.
@@ -30,7 +35,8 @@ def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Pat
     Raises:
         NotFound: there is nothing of that kind there.
         RecipeError: a release without root or pin (there is no trust on first use).
-        VerificationError: ThresholdNotMet, Expired or DigestMismatch name the first broken link.
+        VerificationError: ThresholdNotMet, Expired or DigestMismatch name the first broken link; a detached signature is
+            missing.
         BundleError, FormatError: the zip or a document is broken.
     """
     path = Path(what)
@@ -40,22 +46,36 @@ def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Pat
         raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
     if path.is_dir():
         return _verify_release(path, root, pin)
-    if root is not None or pin is not None:
+    if root is not None:
         raise RecipeError(
-            f"{path} is a bare bundle, and a bundle carries no signature.",
-            remedy="Verify the release folder that mlpublish sign wrote, or leave out root and pin to check contents only.",
+            f"{path} is a bare bundle, and no root signs one.",
+            remedy="Verify the release folder that mlpublish sign wrote; or pass --pin KEY, for the signature beside it; or "
+            "neither, to check contents only.",
             field="what",
         )
+    return _verify_bundle(path, pin)
+
+
+def _verify_bundle(path: Path, pin: Path | str | None) -> VerifyReport:
+    bundle = open_bundle(path)
+    signed = () if pin is None else (_pin_signed(bundle, read_pin(pin_text(pin))),)
+    limits = ("Nobody's signature was checked: a bare bundle carries none.",) if pin is None else _DETACHED_LIMITS
     return VerifyReport(
         what=path,
         kind="bundle",
-        bundle=(bundle := open_bundle(path)),
+        bundle=bundle,
         app=None,
         number=None,
         roles=(),
-        proven=(f"The zip is whole, and its {len(bundle.manifest.files)} files are those that its manifest lists.",),
-        not_proven=("Nobody's signature was checked: a bare bundle carries none.", *evidence_limits(bundle)),
+        proven=(*signed, f"The zip is whole, and its {len(bundle.manifest.files)} files are those that its manifest lists."),
+        not_proven=(*limits, *evidence_limits(bundle)),
     )
+
+
+_DETACHED_LIMITS = (
+    "Freshness: a detached signature holds for ever, also of a bundle that was withdrawn or replaced.",
+    "The app: it does not say for which app, app version or platform the bundle is, nor as which release.",
+)
 
 
 def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | str | None) -> VerifyReport:
@@ -71,6 +91,7 @@ def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | s
         raise VerificationError(
             f"The app role is for {policy.app_id}, not {release.app.id}.", remedy="Take the app's own release.", field="app"
         )
+    detached, unchecked = _beside(signed, pin)
     return VerifyReport(
         what=folder,
         kind="release",
@@ -82,12 +103,43 @@ def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | s
             f"The holders of the app role signed these bytes as release {release.number} of {release.app.id} "
             f"for {release.app.platform} {release.app.version}.",
             f"The zip is whole, and its {len(release.bundle.manifest.files)} files are those that its manifest lists.",
+            *detached,
         ),
         not_proven=(
             "Freshness: whether it is still the newest, or withdrawn, is said by the repository, not by this folder.",
+            *unchecked,
             *evidence_limits(release.bundle),
         ),
     )
+
+
+def _beside(signed: SignedRelease, pin: Path | str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the detached signature beside a release's bundle shows, and what it does not."""
+    bundle, named = signed.release.bundle, signature_path(signed.release.number) in signed.targets.signed.targets
+    if signed.detached is None and not named:
+        return (), ()
+    file = signature_file(bundle.path).name
+    if pin is None:
+        return (), (f"{file}: it is held against the pinned key only, with --pin.",)
+    limit = f"{file} by itself: a client that knows only it learns neither freshness nor the app."
+    return (_pin_signed(bundle, read_pin(pin_text(pin))),), (limit,)
+
+
+def _pin_signed(bundle: Bundle, pin: Key) -> str:
+    """Hold a bundle against the detached signature beside it.
+
+    Raises:
+        VerificationError: there is none; DigestMismatch, that it is not the pin's over these bytes.
+    """
+    file = signature_file(bundle.path)
+    if not file.is_file():
+        raise VerificationError(
+            f"There is no {file}, and a bundle by itself carries no signature.",
+            remedy=f"Put the signature that mlpublish sign --legacy-key wrote beside it, as {file.name}.",
+            field="signature",
+        )
+    verify_detached(bundle.path, read_document(file), pin)
+    return f"The pinned key {pin.keyid[:12]} signed these bytes ({file.name})."
 
 
 def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Sequence[bytes]) -> bytes:

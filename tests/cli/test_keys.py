@@ -49,7 +49,8 @@ def test_a_new_keystore_is_read_by_keytool(cli, here, monkeypatch, kind, called)
     assert "PrivateKeyEntry" in told
     exported = keystores.keytool("-exportcert", "-rfc", "-keystore", here / "k.p12", "-storepass", SECRET, "-alias", "prod key")
     monkeypatch.setenv("MLPUBLISH_KEYSTORE_PASSWORD", SECRET)
-    for what in (made["uri"], exported):
+    (here / "k.crt").write_text(exported)
+    for what in (made["uri"], "k.crt"):
         assert cli("keys", "show", what, "--json").result["keyid"] == made["keyid"]
 
 

@@ -52,15 +52,19 @@ class State:
         return [word for part in line.split() for word in (app if part == "{app}" else [part.format_map(known)])]
 
     def run(self, line: str, **names: str) -> int:
-        """Run a command line in this process; give its exit code."""
+        """Run a command line in this process; give its exit code, and print why it failed."""
+        code, told = self.told(line, **names)
+        if code:
+            print(f"{line}: {told}", end="")  # a test's log, or the sweep's
+        return code
+
+    def told(self, line: str, **names: str) -> tuple[int, str]:
+        """The same; give what it said on stderr too."""
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as told:
             try:
                 outcome.run(group, self.words(line, **names))
             except SystemExit as left:
-                code = left.code if isinstance(left.code, int) else 1
-        if code:
-            print(f"{line}: {told.getvalue()}", end="")  # a test's log, or the sweep's
-        return code
+                return left.code if isinstance(left.code, int) else 1, told.getvalue()
 
     def head(self, app_id: str = APP.id) -> Head:
         return Apps(self.development.repository).repository(app_id).head()

@@ -95,6 +95,7 @@ class Sweep:
         with traced(["serve", str(state.root / "dev"), "--port", "0"], state.root, kill=kill) as (server, ended):
             if url := _url(server):
                 _ask(server, state.words(self.scenario.command, url=url))
+            assert kill is not None or server.code(0) is None, f"the server ends by itself: {server.out.read_text()}"
             server.kill()
             return ended()
 
@@ -190,11 +191,15 @@ def _url(server: Started) -> str:
 
 def _ask(server: Started, words: list[str]) -> None:
     """A client's command line; it is given up once the server is gone."""
-    client = subprocess.Popen([sys.executable, "-m", "mlpublish", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while client.poll() is None and server.code(0.02) is None:
-        pass
-    client.kill()
-    client.wait()
+    with tempfile.TemporaryFile("w+") as told:
+        client = subprocess.Popen([sys.executable, "-m", "mlpublish", *words], stdout=told, stderr=told)
+        while client.poll() is None and server.code(0.02) is None:
+            pass
+        if client.poll() and server.code(0.0) is None:
+            told.seek(0)
+            raise RuntimeError(f"The server lives, and its client fails: {told.read()}")
+        client.kill()
+        client.wait()
 
 
 @contextlib.contextmanager

@@ -99,7 +99,7 @@ def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> I
     def ended() -> Trace:
         code = process.code()
         assert code is not None, f"{' '.join(words)} does not end"
-        tracer.communicate()
+        tracer.wait()
         return _read(log, folder, code, out.read_text(), threads if kill is None else whom)
 
     try:

@@ -49,6 +49,7 @@ WORLDS: dict[str, Callable[[Steered], object]] = {
     "paused": lambda s: channels.pause(APP_ID, to=s.to, app_version="2.0"),
     "removed": lambda s: channels.remove(APP_ID, to=s.to, app_version="2.0"),
     "withdrawn": lambda s: s.policy(withdrawn={1: "biased"}),
+    "withdrawn and paused": lambda s: (s.policy(withdrawn={1: "biased"}), channels.pause(APP_ID, to=s.to, app_version="2.0")),
     "withdrawn, and a newer one": lambda s: (s.set(2), s.policy(withdrawn={1: "biased"})),
     "below the floor": lambda s: s.policy(floors={"ios/2.0": 2}),
 }

@@ -84,9 +84,7 @@ def at_once(to: str, folder: Path, out: Path, jobs: list[tuple[str, list[str]]])
 
 
 @pytest.fixture(params=["folder", "server"])
-def to(
-    request: pytest.FixtureRequest, steered: Steered, serving: Callable[..., AbstractContextManager[Served]]
-) -> Any:
+def to(request: pytest.FixtureRequest, steered: Steered, serving: Callable[..., AbstractContextManager[Served]]) -> Any:
     """Where the processes publish and steer; renewals always work on the folder itself."""
     if request.param == "folder":
         yield str(steered.to)
@@ -99,7 +97,7 @@ def test_publishers_operators_and_renewals_at_once_lose_nothing(
     to: str, steered: Steered, new_bundle: NewBundle, tmp_path: Path
 ) -> None:
     versions = {3: "9.0", 4: "9.1", 5: "9.2", 6: "9.3"}
-    for number, version in versions.items():
+    for version in versions.values():
         out = tmp_path / "before" / version
         publish(sign(new_bundle(version.encode()), repository=steered.to, app=App(id=steered.app.id, version=version), out=out),
                 to=steered.to)  # fmt: skip

@@ -22,7 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import Key
 
+import mlpublish
+from mlpublish import plugins
 from mlpublish.errors import NotFound, SigningError, UnknownScheme
+from mlpublish.trust import passphrases
 from mlpublish.trust.keys import HOLDER, find_public, holder_of, new_key, new_key_file, public_key, read_public, spki_of
 from mlpublish.trust.signer import Signer, signer_for
 
@@ -204,3 +207,12 @@ def test_what_holds_no_public_key_is_refused(tmp_path: Path) -> None:
 def test_a_kind_that_is_not_taken_is_not_made_either(kind: str, bits: int, named: str) -> None:
     with pytest.raises(SigningError, match=named):
         new_key(kind, bits=bits)
+
+
+def test_the_page_names_every_scheme_parameter_and_variable() -> None:
+    page = (Path(mlpublish.__file__).parent / "docs" / "keys.md").read_text(encoding="utf-8")
+    for scheme in plugins.names(plugins.SIGNERS):
+        assert f"{scheme}:" in page
+    for secret in (passphrases.PASSPHRASE, passphrases.STOREPASS, passphrases.KEYPASS, passphrases.PIN):
+        for word in (secret.variable, *secret.parameters):
+            assert word in page

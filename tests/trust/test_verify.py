@@ -54,7 +54,8 @@ def refused(kind: type[MlpublishError], release: Release, root: bytes, told: str
 
 
 def resign(release: Release, signer: Signer, change: Callable[[Targets], None]) -> None:
-    """Bend what the app role says, and sign it with a real key."""
+    """Bend what the app role says, and sign it with a real key, as an mlpublish that knew no changes wrote it."""
+    (release.folder / "change.json").unlink(missing_ok=True)
     file = release.folder / "targets.json"
     role: Metadata[Targets] = roles.parse(file.read_bytes(), Targets, "targets")
     change(role.signed)
@@ -106,6 +107,8 @@ def test_another_whole_bundle_in_its_place_is_noticed(release: Release, root: by
 def test_an_altered_role_is_noticed(release: Release, root: bytes) -> None:
     file = release.folder / "targets.json"
     file.write_bytes(file.read_bytes().replace(b'"16.0"', b'"11.0"').replace(b'"13.0"', b'"11.0"'))
+    refused(VerificationError, release, root, r"change\.json .* and targets\.json do not say the same")
+    (release.folder / "change.json").unlink()
     refused(ThresholdNotMet, release, root, "0 of 1")
 
 
@@ -241,8 +244,8 @@ def test_a_bare_bundle_is_whole_or_not_and_nobody_signed_it(new_bundle: Callable
     report = verify(made.path)
     assert (report.kind, report.app, report.number, report.roles) == ("bundle", None, None, ())
     assert "Nobody's signature was checked" in report.not_proven[0]
-    with pytest.raises(RecipeError, match="carries no signature"):
-        verify(made.path, pin="whatever")
+    with pytest.raises(RecipeError, match="no root signs one"):
+        verify(made.path, root=b"whatever")
 
 
 def test_a_folder_that_is_none_and_a_name_that_is_nothing(tmp_path: Path) -> None:
