@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from mlpublish.formats.status import Reason, UpdateStatus
     from mlpublish.publishing.publish import publish
     from mlpublish.recipe import release
-    from mlpublish.reports import CheckReport, VerifyReport
+    from mlpublish.reports import CheckReport, PlanReport, VerifyReport
     from mlpublish.repository import channels as channel
     from mlpublish.repository import review
+    from mlpublish.repository.plan import plan
     from mlpublish.signing.sign import sign
     from mlpublish.trust.verify import verify
 
@@ -37,6 +38,7 @@ _HOMES = {
     "Manifest": "mlpublish.formats.manifest",
     "MlpublishError": "mlpublish.errors",
     "ParityReport": "mlpublish.formats.evidence",
+    "PlanReport": "mlpublish.reports",
     "Reason": "mlpublish.formats.status",
     "Receipt": "mlpublish.artifacts",
     "Release": "mlpublish.artifacts",
@@ -47,6 +49,7 @@ _HOMES = {
     "channel": "mlpublish.repository.channels",
     "check": "mlpublish.checking.check",
     "convert": "mlpublish.converting.convert",
+    "plan": "mlpublish.repository.plan",
     "publish": "mlpublish.publishing.publish",
     "release": "mlpublish.recipe",
     "review": "mlpublish.repository.review",
@@ -62,6 +65,7 @@ __all__ = [
     "Manifest",
     "MlpublishError",
     "ParityReport",
+    "PlanReport",
     "Reason",
     "Receipt",
     "Release",
@@ -72,6 +76,7 @@ __all__ = [
     "channel",
     "check",
     "convert",
+    "plan",
     "publish",
     "release",
     "review",

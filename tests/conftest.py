@@ -25,6 +25,7 @@ from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Commit, Edit
 from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
+from tests.production import Production
 
 APP = App(id="com.acme.digits", version="2.0")
 
@@ -102,6 +103,16 @@ def new_bundle(tmp_path: Path, new_model: Callable[..., ConvertedModel]) -> Call
 def development(tmp_path: Path) -> Development:
     """A development repository, with one key per role and no app yet."""
     return Development.make(tmp_path / "dev")
+
+
+@pytest.fixture
+def production(tmp_path: Path, new_bundle: Callable[..., Bundle]) -> Production:
+    """A production place that several people hold, with no app yet."""
+    (tmp_path / "keys").mkdir()
+    folder = tmp_path / "production"
+    made = Production(folder=folder, keys=tmp_path / "keys", new_bundle=new_bundle, at=f"file:{folder}")
+    made.make()
+    return made
 
 
 @pytest.fixture

@@ -28,9 +28,11 @@ from mlpublish.checking.state import Installed
 from mlpublish.errors import RecipeError
 from mlpublish.formats.channel import DeviceFacts, Offer, bundle_path, offer_for, pointed_at
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
+from mlpublish.plugins import scheme_of
 from mlpublish.reports import CheckReport
 from mlpublish.repository import defaults
 from mlpublish.repository.channels import channel_name, default_channel
+from mlpublish.repository.place import Place
 from mlpublish.trust import roles
 from mlpublish.trust.pin import pin_text
 
@@ -276,10 +278,9 @@ def _refuse_bad_system(os_version: str | None) -> None:
 def _trust(
     app: App, at: str, root: Path | str | bytes | None, pin: Path | str | None, repository: Path | str | None
 ) -> tuple[str, Trust]:
-    """Where to ask (a development folder stands for its repository), and what to trust at first."""
-    named = defaults.development_among(at)
-    development = named or defaults.development_among(defaults.repository_for(repository))
-    origin = at if named is None else f"file:{named.repository}"
+    """Where to ask (a folder with a server.toml stands for its repository), and what to trust at first."""
+    development = defaults.development_among(at, defaults.repository_for(repository))
+    origin = at if scheme_of(at) != "file" else f"file:{Place.find(at).repository}"
     if root is not None and pin is not None:
         raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
     if pin is not None:

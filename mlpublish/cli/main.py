@@ -20,7 +20,7 @@ _VERBS = {
     "sign": ("sign", "Make a bundle a numbered release of an app, with one signature."),
     "verify": ("verify", "Verify a release or a bundle, offline."),
     "publish": ("publish", "Hand a signed release to a server or a folder."),
-    "channel": ("channel", "Say what a channel offers: set, show, rollout, pause, resume, rollback, remove."),
+    "channel": ("channel", "Say what a channel offers: set, list, show, rollout, pause, resume, rollback, remove."),
     "plan": ("plan", "Say who would get what from a channel, and why not; nothing is downloaded or signed."),
     "check": ("check", "Play the device once, and say in one of nine statuses what happened."),
     "review": ("review", "Look at changes, sign or reject them; withdraw releases, set floors."),

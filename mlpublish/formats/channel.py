@@ -7,6 +7,7 @@ the release number alone.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -202,7 +203,10 @@ class Offer:
 def bucket(device_id: str, release: int) -> float:
     """Where a device stands in a release's rollout, from 0 to below 100; stable, and another one for every release."""
     digest = hashlib.sha256(f"{device_id}\n{release}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") * 100 / 2**64
+    return min(int.from_bytes(digest[:8], "big") * 100 / 2**64, _LAST)  # rounded up to 100 it would miss every rollout
+
+
+_LAST = math.nextafter(100, 0)
 
 
 def pointed_at(channel: Channel | None, device: DeviceFacts) -> int | Reason:

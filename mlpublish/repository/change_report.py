@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from mlpublish.trust.diff import Difference, diff
 from mlpublish.trust.intents import holder
 from mlpublish.trust.lints import Lint, lint
 from mlpublish.trust.verify import evidence_limits
+
+_PUBLIC = re.compile(r"(ecdsa-sha2-nistp256|ed25519|rsa-pkcs1v15-sha256) [A-Za-z0-9+/=]{40,}, id ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -61,7 +64,7 @@ class ChangeReport(Shown):
             "meant": f"{self.change.intent.summary} (said by {who}, not verified)",
         }
         for index, each in enumerate((each for each in self.differences if not each.routine), 1):
-            shown[f"does {index}"] = f"{each.role}  {each.sentence}"
+            shown[f"does {index}"] = f"{each.role}  {self._short(each)}"
         for number, bundle in self.bundles.items():
             shown |= _bundle_rows(number, bundle)
         for index, need in enumerate(self.needs, 1):
@@ -105,6 +108,14 @@ class ChangeReport(Shown):
             "findings": [{"role": each.role, "problem": each.problem, "remedy": each.remedy} for each in self.findings],
             "not_proven": list(self.not_proven),
         }
+
+    def _short(self, each: Difference) -> str:
+        """A key by its id alone, which is the digest of the key; ``to_dict`` has the key itself.
+
+        Where an id is not its key's own, the whole text stands (and a finding tells that the change is refused).
+        """
+        refused = any(finding.refused for finding in self.findings)
+        return each.sentence if refused or not each.what.startswith("key ") else _PUBLIC.sub(r"\1, id ", each.sentence)
 
     def _told(self, each: Received) -> str:
         who = self.names.get(each.review.keyid, each.review.keyid[:12])

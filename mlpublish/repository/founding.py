@@ -13,11 +13,11 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Targets
 
-from mlpublish.errors import Conflict, MlpublishError, RecipeError
+from mlpublish.errors import Conflict, FormatError, MlpublishError, NotFound, RecipeError
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.wire import Reader, digest_of, dump
 from mlpublish.repository import rules
-from mlpublish.repository.head import TIMESTAMP, read_head
+from mlpublish.repository.head import TIMESTAMP, Read, read_head
 from mlpublish.repository.online import Online
 from mlpublish.repository.repository import AppRepository
 from mlpublish.trust import approval, lints, roles
@@ -102,17 +102,17 @@ def founding(policy: Policy, holders: Holders) -> Change:
     targets.delegations = Delegations({}, {roles.CHANNELS: delegated})
     for key in operators.keys:
         targets.add_key(key, roles.CHANNELS)
-    made: dict[str, Metadata[Any]] = {
+    first: dict[str, Metadata[Any]] = {
         "root": Metadata(root),
         "targets": Metadata(targets),
         roles.CHANNELS: roles.new_channels_role(policy.app_id),
     }
-    lints.refuse(*made.values())
+    lints.refuse(*first.values())
     return Change(
         app_id=policy.app_id,
         intent=Intent(kind="found", pin=holders.pin),
         proposed_by="",
-        edits={name: Edit(base=0, metadata=role.to_bytes()) for name, role in made.items()},
+        edits={name: Edit(base=0, metadata=role.to_bytes()) for name, role in first.items()},
     )
 
 
@@ -151,10 +151,10 @@ def found(repository: AppRepository, change: Change, online: Online) -> bool:
     rules.refuse_foreign_online(root.signed, online)
     store = repository.store
     if store.exists(TIMESTAMP):
-        if roles.parse(store.read("metadata/1.root.json"), Root, "root").signed_bytes == root.signed_bytes:
+        if made(change, store.read):
             return False
         raise Conflict(
-            f"{repository.app_id} has a repository already, under another root.",
+            f"{repository.app_id} has a repository already, and it is another one.",
             remedy="Change its keys with: mlpublish repo rotate.",
             field="app",
         )
@@ -164,6 +164,15 @@ def found(repository: AppRepository, change: Change, online: Online) -> bool:
     stamp = roles.signed_by(roles.new_timestamp(1, online.timestamp_days, 1), *online.timestamp).to_bytes()
     _refuse_mixed(repository, stamp)
     return store.replace_if(TIMESTAMP, stamp, tag=None)
+
+
+def made(change: Change, read: Read) -> bool:
+    """Whether the first versions that stand there say what this change says."""
+    try:
+        standing = {name: roles.parse_named(read(f"metadata/1.{name}.json"), name) for name in change.edits}
+    except (NotFound, FormatError):
+        return False
+    return all(role.signed_bytes == change.role(name).signed_bytes for name, role in standing.items())
 
 
 def _first_roles(change: Change) -> tuple[Metadata[Root], Metadata[Targets], Metadata[Targets]]:

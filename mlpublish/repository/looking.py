@@ -13,9 +13,10 @@ from tuf.api.metadata import Metadata, Root, Targets
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, ThresholdNotMet, VerificationError
 from mlpublish.formats.channel import bundle_path
+from mlpublish.repository import founding
 from mlpublish.repository.access import Access
 from mlpublish.repository.change_state import moved, state_of
-from mlpublish.repository.head import FIRST_ROOT, Head, Read
+from mlpublish.repository.head import Head, Read
 from mlpublish.repository.records import Kept
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
@@ -63,7 +64,6 @@ def look_at(reached: Access, kept: Kept) -> Look:
 
 
 def _founding_state(reached: Access, kept: Kept) -> str:
-    root = kept.change.root
     if not reached.stands():
         if reached.root is not None:
             raise VerificationError(
@@ -72,8 +72,7 @@ def _founding_state(reached: Access, kept: Kept) -> str:
                 field="change",
             )
         return state_of(kept, None, reached.read)
-    first = roles.parse(reached.read(FIRST_ROOT), Root, "root")
-    if root is not None and first.signed_bytes == root.signed_bytes:
+    if founding.made(kept.change, reached.read):
         return "committed"
     if kept.closed is None:
         raise VerificationError(

@@ -16,7 +16,7 @@ from mlpublish.repository.change_report import ChangeReport, report_on
 from mlpublish.repository.development import make_tokens
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.founding import Holders, founding
-from mlpublish.storage.in_folder import create_private
+from mlpublish.storage.in_folder import create_private, make_folder
 from mlpublish.trust import approval
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import reviewed
@@ -48,22 +48,21 @@ def make(folder: Path, holders: Holders, *, snapshot: str, timestamp: str) -> No
     """
     founding(Policy(app_id="com.example.app"), holders)  # refuses here what it would refuse for every app
     standing = folder / HOLDERS
-    if standing.is_file():
-        if standing.read_bytes() != holders.to_bytes():
-            raise RecipeError(
-                f"{folder} was made for other holders.",
-                remedy="Change the keys of apps that stand with: mlpublish repo rotate; for a new app with other holders "
-                "give another folder.",
-                field="folder",
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if standing.is_file() and standing.read_bytes() != holders.to_bytes():
+        raise RecipeError(
+            f"{folder} was made for other holders.",
+            remedy="Change the keys of apps that stand with: mlpublish repo rotate; for a new app with other holders "
+            "give another folder.",
+            field="folder",
+        )
+    if not standing.is_file() and folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
         raise RecipeError(f"{folder} holds something else.", remedy="Name a folder that is new or empty.", field="folder")
-    (folder / "repository").mkdir(mode=0o755, parents=True)
+    make_folder(folder)
+    create_private(standing, holders.to_bytes())  # first: by it the next run knows the folder, if this one breaks off
+    make_folder(folder / "repository", mode=0o755)
     make_tokens(folder / "tokens")
     toml = _SERVER_TOML.format(snapshot=_quoted(snapshot), timestamp=_quoted(timestamp))
     create_private(folder / "server.toml", toml.encode())
-    create_private(standing, holders.to_bytes())
 
 
 def add_app(folder: Path, policy: Policy, *, signers: Sequence[Signer | str] = ()) -> ChangeReport:

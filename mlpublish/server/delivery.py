@@ -1,9 +1,9 @@
 """Delivery: the files of the repository, as they are. Any static host or CDN could serve the same tree.
 
 Everything but ``timestamp.json`` (and ``1.root.json``, which a pinned key may sign later) keeps its content for ever (its
-name holds a version or its digest), so it is marked immutable; ``timestamp.json``, and the 404 with which a device finds that there is no newer root yet, are asked for again
-each time. Only names that are relative paths of plain parts are looked up, only inside an app's metadata/ and targets/,
-and a symbolic link that leads out of the repository is not followed.
+name holds a version or its digest), so it is marked immutable; ``timestamp.json``, and the 404 with which a device finds that
+there is no newer root yet, are asked for again each time. Only names that are relative paths of plain parts are looked up,
+only inside an app's metadata/ and targets/, and a symbolic link that leads out of the repository is not followed.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _facts(signed: Root | Targets) -> _Facts:
             del left[name]
     for name in ("version", "expires", "spec_version"):
         value = left.pop(name)
-        yield _Fact((name,), name), word(value)
+        yield _Fact((name,), name), word(value) if isinstance(value, str) else spelled(value)
     yield from _flat((), left)
 
 
@@ -153,12 +153,19 @@ def _holders(signed: Root | Targets, left: dict[str, Any]) -> _Facts:
 
 
 def _appointments(signed: Root | Targets, left: dict[str, Any]) -> Iterator[tuple[_Place, str, dict[str, Any]]]:
-    """Each role that is given to keys: where that stands, its name, and what is said of it."""
+    """Each role that is given to keys: where that stands, its name, and what is said of it.
+
+    The library reads key ids that are no list of texts; those are told as they stand.
+    """
     if isinstance(signed, Root):
-        yield from ((("roles", name), name, left["roles"][name]) for name in sorted(left["roles"], key=_ORDER.index))
-        return
-    for index, each in enumerate(left.get("delegations", {}).get("roles", [])):
-        yield ("delegations", "roles", index), each["name"], each
+        places: list[_Place] = [("roles", name) for name in sorted(left["roles"], key=_ORDER.index)]
+        given = [(place, str(place[1]), left["roles"][place[1]]) for place in places]
+    else:
+        listed = left.get("delegations", {}).get("roles", [])
+        given = [(("delegations", "roles", index), each["name"], each) for index, each in enumerate(listed)]
+    for place, name, each in given:
+        if isinstance(each["keyids"], list) and all(isinstance(keyid, str) for keyid in each["keyids"]):
+            yield place, name, each
 
 
 _ORDER = ("root", "targets", "snapshot", "timestamp")

@@ -18,8 +18,10 @@ _TURNS = ("R", "AL", "AN")  # Unicode Standard Annex 9, table 4
 
 
 def word(text: object) -> str:
-    """Text as it is where it is one plain word, else as a JSON string; what is no text at all, as JSON has it."""
-    return text if isinstance(text, str) and _WORD.fullmatch(text) else spelled(text)
+    """Text as it is where it is one plain word, else as a JSON string; what is no text at all, in brackets."""
+    if isinstance(text, str):
+        return text if _WORD.fullmatch(text) else spelled(text)
+    return f"({spelled(text)})"
 
 
 def beginning(keyid: object) -> str:

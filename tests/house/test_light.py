@@ -50,6 +50,11 @@ COMMANDS = [
     "channel set",
     "serve",
     "repo",
+    "repo rotate",
+    "review",
+    "review sign",
+    "keys",
+    "plan",
     "demo",
 ]
 

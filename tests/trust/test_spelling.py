@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlpublish.reporting.text import one_line
@@ -19,8 +19,10 @@ values = st.recursive(
 places = st.lists(st.text(max_size=5) | st.integers(0, 3), max_size=4).map(tuple)
 
 
-@given(st.text(), st.text())
-def test_two_texts_are_never_spelled_the_same(one: str, other: str) -> None:
+@example("null", None)
+@example("1", 1)
+@given(st.text(), st.text() | st.none() | st.integers())
+def test_two_texts_are_never_spelled_the_same_nor_like_what_is_no_text(one: str, other: object) -> None:
     assert (word(one) == word(other)) == (one == other)
 
 
