@@ -50,7 +50,7 @@ def needs_module(name: str, extra: str) -> Any:
 
 def keytool(*arguments: str | Path) -> str:
     """What keytool prints; it must succeed."""
-    program = needs("keytool", "openjdk-17-jre-headless")
+    program = needs("keytool", "default-jre-headless")
     command = [program, "-J-Duser.language=en", *map(str, arguments)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

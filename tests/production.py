@@ -73,6 +73,12 @@ class Production:
     def signer(self, name: str) -> Signer:
         return signer_for(self.uri(name))
 
+    def pin_file(self, name: str) -> Path:
+        """The public half of a key as an app pins it."""
+        file = self.keys / f"{name}.pub"
+        file.write_text(str(self.public(name).keyval["public"]))
+        return file
+
     def id(self, name: str) -> str:
         return self.public(name).keyid
 
@@ -179,14 +185,13 @@ class Production:
         first, *others = names or ("alice", "bob")
         receipt = self.publish(content, first)
         for name in others:
-            assert receipt.change is not None
-            state = self.sign(name, receipt.change).state
-        assert state == "committed"
+            self.sign(name, receipt.change)
+        assert receipt.number in self.head().releases
         return receipt.number
 
-    def offer(self, release: int, by: str = "olga") -> None:
-        keywords: dict[str, Any] = {"to": self.folder, "app_version": self.app.version, "signer": self.signer(by)}
-        channels.set(self.app.id, release=release, **keywords)
+    def offer(self, release: int, by: str = "olga", **keywords: Any) -> None:
+        given: dict[str, Any] = {"to": self.folder, "app_version": self.app.version, "signer": self.signer(by)}
+        channels.set(self.app.id, release=release, **(given | keywords))
 
     # what devices see, and what time does
 

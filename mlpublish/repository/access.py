@@ -37,6 +37,8 @@ class Access:
     def head_as_it_is(self) -> Head:
         """The verified head, also one that has run out; a server's is never taken on first use."""
         if self.root is None and not self.endpoint.uri.startswith("file:"):
+            if not self.stands():
+                raise self._missing()
             raise RecipeError(
                 f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
                 remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
@@ -47,11 +49,14 @@ class Access:
         except NotFound as exc:
             if self.stands():
                 raise
-            raise NotFound(
-                f"{self.app_id} has no repository at {self.endpoint.uri}.",
-                remedy="Check --app and the address; what is begun there is told by: mlpublish repo status.",
-                field="app",
-            ) from exc
+            raise self._missing() from exc
+
+    def _missing(self) -> NotFound:
+        return NotFound(
+            f"{self.app_id} has no repository at {self.endpoint.uri}.",
+            remedy="Check --app and the address; what is begun there is told by: mlpublish repo status.",
+            field="app",
+        )
 
     def stands(self) -> bool:
         """Whether the endpoint shows a repository of the app."""

@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, ThresholdNotMet, VerificationError
-from mlpublish.formats.channel import bundle_path
+from mlpublish.formats.channel import bundle_path, release_paths
 from mlpublish.repository import founding
 from mlpublish.repository.access import Access
 from mlpublish.repository.change_state import moved, state_of
@@ -155,10 +155,8 @@ def added_by(change: Change, present: Present) -> tuple[int, ...]:
     if targets is None:
         return ()
     old: Mapping[str, object] = {} if present.targets is None else present.targets.signed.targets
-    numbers = roles.releases_of(targets.signed)
-    return tuple(
-        number for number in sorted(numbers) if old.get(bundle_path(number)) != targets.signed.targets[bundle_path(number)]
-    )
+    new, numbers = targets.signed.targets, sorted(roles.releases_of(targets.signed))
+    return tuple(number for number in numbers if any(old.get(path) != new.get(path) for path in release_paths(number)))
 
 
 def _holds(delegator: Root | Targets, name: str, role: Metadata[Targets]) -> bool:

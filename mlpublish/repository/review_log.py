@@ -11,6 +11,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.errors import FormatError, NotFound, ThresholdNotMet, VerificationError
 from mlpublish.repository.access import Access
+from mlpublish.repository.change_state import landed
 from mlpublish.repository.head import Head
 from mlpublish.repository.records import Kept
 from mlpublish.repository.review import Where
@@ -89,7 +90,7 @@ def log(where: Where) -> ReviewLog:
     head = reached.head()
     versions = dict(_versions(reached, head))
     appointed = _appointed(head, versions.values())
-    entries = [each for kept in listed for each in _entries(kept, appointed, claimed)]
+    entries = [each for kept in listed for each in (*_entries(kept, appointed, claimed), *_landed(kept, head, reached))]
     return ReviewLog(app_id=where.app, entries=(*_unrecorded(versions, listed, appointed), *entries))
 
 
@@ -126,6 +127,13 @@ def _holds(verify: Callable[[Key], None], key: Key) -> bool:
     except VerificationError:
         return False
     return True
+
+
+def _landed(kept: Kept, head: Head, reached: Access) -> Iterator[LogEntry]:
+    """That a change became current, where the run that saw to it broke off before it said so."""
+    if kept.closed is None and landed(kept.change, head, reached.read):
+        told = "its record was not written; the next change writes it"
+        yield LogEntry(at="", received="", change=kept.change.id, event="committed", who=None, told=told, verified=None)
 
 
 def _versions(reached: Access, head: Head) -> Iterator[tuple[int, Metadata[Targets]]]:

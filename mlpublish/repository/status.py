@@ -86,7 +86,7 @@ class Status(Shown):
         shown: dict[str, object] = {"app": self.app_id}
         for role in self.roles:
             left = role.expires - roles.now()
-            when = f"{left.days} days left" if left > timedelta() else "EXPIRED"
+            when = "EXPIRED" if left <= timedelta() else _left(left)
             who = ", ".join(holder(key) for key in role.holders)
             shown[f"{role.role} {role.version}"] = (
                 f"{role.threshold} of {who}; until {role.expires:%Y-%m-%d %H:%M} UTC ({when})"
@@ -106,6 +106,10 @@ class Status(Shown):
             "notes": list(self.notes),
             "failure": self.failure,
         }
+
+
+def _left(left: timedelta) -> str:
+    return f"{left.days} days left" if left.days > 1 else f"{left.total_seconds() / 3600:.0f} hours left"
 
 
 def status(where: Where) -> Status:

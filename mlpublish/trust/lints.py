@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,9 +59,9 @@ def _lint(role: Metadata[Root] | Metadata[Targets]) -> Iterator[Lint]:
         delegations = signed.delegations
         appointed = {} if delegations is None else dict(delegations.roles or {})
         known = {} if delegations is None else delegations.keys
-    for name, held in appointed.items():
+    for name, held in sorted(appointed.items()):
         yield from _held(name, held.threshold, [known[keyid] for keyid in held.keyids if keyid in known])
-        yield from _ids(name, held.keyids, known)
+    yield from _ids({keyid for held in appointed.values() for keyid in held.keyids}, known, signed.type)
     left = signed.expires - roles.now()
     if left < timedelta(days=_LITTLE):
         told = f"expires on {signed.expires:%Y-%m-%d}, in {max(left.days, 0)} days" if left > timedelta() else "has expired"
@@ -115,17 +115,22 @@ def _held(name: str, threshold: int, keys: Sequence[Key]) -> Iterator[Lint]:
         )
 
 
-def _ids(name: str, keyids: Sequence[str], known: Mapping[str, Key]) -> Iterator[Lint]:
-    """A key id is what people compare by eye: it must be that key's, and the key must be there."""
-    for keyid in keyids:
-        own = _own_id(known[keyid]) if keyid in known else "none at all"
-        if own != keyid:
+def _ids(appointed: Set[str], known: Mapping[str, Key], role: str) -> Iterator[Lint]:
+    """A key id is what people compare by eye: it must be that key's, the key must be there, and it must hold something."""
+    for keyid in sorted(appointed | known.keys(), key=str):
+        told = f"The {role} role lists the key {beginning(keyid)}, "
+        if keyid not in known:
             yield Lint(
-                role=name,
-                problem=f"The {word(name)} role lists a key as {beginning(keyid)}, and it is {beginning(own)}.",
-                remedy="List each key under its own id: mlpublish keys show tells it.",
-                refused=True,
+                role=role, problem=f"{told}and not the key itself.", remedy="List the key, or drop its id.", refused=True
             )
+        elif keyid not in appointed:
+            yield Lint(role=role, problem=f"{told}which holds no role.", remedy="Leave it out.", refused=True)
+        elif (own := _own_id(known[keyid])) != keyid:
+            problem, remedy = (
+                f"{told}which is {beginning(own)}.",
+                "List each key under its own id: mlpublish keys show tells it.",
+            )
+            yield Lint(role=role, problem=problem, remedy=remedy, refused=True)
 
 
 def _own_id(key: Key) -> str:

@@ -44,7 +44,7 @@ def main(base: Path, disk: Path, line: str, first: int, last: int) -> None:
         state = State(Path(shutil.copytree(base, disk / "state", ignore=shutil.ignore_patterns("parts"))))
         current = state.head().tag
         filler = fill(disk, pages * PAGE)
-        code, told = state.told(line)
+        code, _, told = state.told(line)
         if code == 0:
             print(json.dumps("enough"))
             return

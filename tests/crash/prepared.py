@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +54,18 @@ class State:
 
     def run(self, line: str, **names: str) -> int:
         """Run a command line in this process; give its exit code, and print why it failed."""
-        code, told = self.told(line, **names)
+        code, _, errors = self.told(line, **names)
         if code:
-            print(f"{line}: {told}", end="")  # a test's log, or the sweep's
+            print(f"{line}: {errors}", end="")  # a test's log, or the sweep's
         return code
 
-    def told(self, line: str, **names: str) -> tuple[int, str]:
-        """The same; give what it said on stderr too."""
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as told:
+    def told(self, line: str, **names: str) -> tuple[int, str, str]:
+        """The same; give what it said on stdout and stderr too."""
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as errors:
             try:
                 outcome.run(group, self.words(line, **names))
             except SystemExit as left:
-                return left.code if isinstance(left.code, int) else 1, told.getvalue()
+                return left.code if isinstance(left.code, int) else 1, out.getvalue(), errors.getvalue()
 
     def head(self, app_id: str = APP.id) -> Head:
         return Apps(self.development.repository).repository(app_id).head()
@@ -73,6 +74,11 @@ class State:
         """The release that channel stable offers."""
         (entry,) = channels.show(APP.id, at=self.root / "dev").channel.entries
         return entry.release
+
+    def waits(self) -> bool:
+        """Whether a change waits for signatures, or has them all and is not committed, as its reviewers see it."""
+        listed = json.loads(self.told("review list --at {dev} --open --json")[1])["result"]["changes"]
+        return any(each["state"] in ("waiting", "complete") for each in listed)
 
     def assert_readable(self) -> None:
         """Every app's head verifies, and every target that it names is there with its bytes."""

@@ -7,9 +7,14 @@ whole state, ``{url}`` the server where one is traced.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from prepared import State
+from prepared import APP, State
+from tuf.api.metadata import Root
+
+from mlpublish.trust import roles
+from mlpublish.trust.signer import Signer, signer_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +23,22 @@ class Scenario:
 
     Args:
         command: the command line that is traced and killed, and run again after each kill.
-        before: command lines that make the state that it begins from.
+        before: command lines, or functions, that make the state that it begins from.
         releases: the releases that stand there in the end.
         offers: what channel stable offers in the end, and every device has.
+        waits: whether a change waits for signatures in the end.
         subject: the device that the command plays; others only look on.
         served: the command goes to a server, and it is the server that is traced and killed.
-        says: how the command, run again after a kill, may end: 5 where what the first run did is done and must not be done
-            twice, and it says so.
+        says: how the command, run again after a kill, may end: not only with 0 where the first run had done it all, and the
+            second one says that there is nothing to do.
         also: what else must hold in the end.
     """
 
     command: str
-    before: tuple[str, ...] = ()
+    before: tuple[str | Callable[[State], None], ...] = ()
     releases: tuple[int, ...] = (1, 2)
     offers: int = 1
+    waits: bool = False
     subject: str | None = None
     served: bool = False
     says: tuple[int, ...] = (0,)
@@ -40,16 +47,74 @@ class Scenario:
 
 def _other_app_stands(state: State) -> None:
     assert state.head("com.acme.other").targets.signed.version == 1
-    assert state.run("verify {root}/out --root {dev}/repository/com.acme.other/metadata/1.root.json") == 0
+    assert not state.run("verify {root}/out --root {dev}/repository/com.acme.other/metadata/1.root.json")
 
 
-def _made_anew(state: State) -> None:
-    made = State(state.root / "made")
-    assert made.head("com.acme.digits").targets.signed.version == 1
+def _other_app_is_there(state: State) -> None:
+    assert state.head("com.acme.other").targets.signed.version == 1
+
+
+def _made(state: State) -> None:
+    assert State(state.root / "made").head().targets.signed.version == 1
+
+
+def _almost_run_out(state: State) -> None:
+    home = state.development
+    short = replace(home.online(), snapshot_days=1, timestamp_days=1)
+    home.app(APP.id).commit({}, short, lambda _: None)
+
+
+def _renewed(state: State) -> None:
+    head = state.head()
+    assert min(head.timestamp.signed.expires, head.snapshot.signed.expires) - roles.now() > timedelta(days=10)
+
+
+def _holds(role: str, file: str) -> Callable[[State], None]:
+    """Whether the key of this file holds the role."""
+
+    def look(state: State) -> None:
+        keyid, head = new_signer(state, file).public_key.keyid, state.head()
+        assert keyid in head.delegator(role).get_delegated_role(role).keyids
+
+    return look
+
+
+def _can_be_signed(state: State) -> None:
+    assert not state.run(_REVIEW)
+    assert tuple(state.head().releases) == (1, 2, 3)
+    assert not state.waits()
+
+
+def _withdrawn(state: State) -> None:
+    assert set(state.head().policy.withdrawn) == {2}
+
+
+def _cosigned(state: State) -> None:
+    pin = new_signer(state, "pin").public_key.keyid
+    first = roles.parse(state.development.first_root(APP.id), Root, "root")
+    assert pin in first.signatures
+
+
+def new_signer(state: State, file: str) -> Signer:
+    return signer_for(f"file:{state.root / file}.pem")
 
 
 _OFFER_2 = "channel set {app} --release 2 --to file:{dev}"
 _CHECK = "check {app} --at file:{dev} --device {root}/"
+_SECOND = "keys new {root}/second.pem --no-passphrase"
+_REVIEW = "review sign --at {dev} --app com.acme.digits --key file:{root}/second.pem"
+_TWO = (_SECOND, "repo rotate app --add {root}/second.pub --threshold 2 --at {dev}", _REVIEW)
+_SIGN_3 = "sign {root}/bundles/3.zip --repository {dev} {app} -o {root}/signed/again"
+_PUBLISH_3 = "publish {root}/signed/again --to file:{dev}"
+_PIN = "keys new {root}/pin.pem --type rsa --bits 2048 --no-passphrase"
+
+
+def _rotation(who: str, role: str) -> Scenario:
+    """Run again after it was done, it says that the key is there already."""
+    command = f"repo rotate {who} --add {{root}}/second.pub --at {{dev}}"
+    return Scenario(before=(_SECOND,), command=command, also=_holds(role, "second"), says=(0, 2))
+
+
 SCENARIOS = {
     "publish": Scenario(command="publish {root}/signed/3 --to file:{dev}", releases=(1, 2, 3)),
     "channel set": Scenario(command=_OFFER_2, offers=2),
@@ -65,7 +130,33 @@ SCENARIOS = {
         command="sign {root}/bundles/3.zip --repository {dev} --app com.acme.other --app-version 1.0 -o {root}/out",
         also=_other_app_stands,
     ),
-    "repo init": Scenario(command="repo init --dev {root}/made/dev --app com.acme.digits", also=_made_anew),
+    "repo init": Scenario(command="repo init --dev {root}/made/dev --app com.acme.digits", also=_made),
+    "repo add-app": Scenario(command="repo add-app {dev} --app com.acme.other", also=_other_app_is_there),
+    "repo renew": Scenario(before=(_almost_run_out,), command="repo renew --repository {dev}", also=_renewed),
+    "repo rotate root": Scenario(
+        before=(_SECOND,),
+        command="repo rotate root --add {root}/second.pub --at {dev}",
+        also=_holds("root", "second"),
+        says=(0, 2),
+    ),
+    "repo rotate app": Scenario(
+        before=(_SECOND,),
+        command="repo rotate app --add {root}/second.pub --at {dev}",
+        also=_holds("targets", "second"),
+        says=(0, 2),
+    ),
+    "repo rotate operators": Scenario(
+        before=(_SECOND,),
+        command="repo rotate operators --add {root}/second.pub --at {dev}",
+        also=_holds("channels", "second"),
+        says=(0, 2),
+    ),
+    "repo rekey": Scenario(before=(_PIN,), command="repo rekey --pin file:{root}/pin.pem --at {dev}", also=_cosigned),
+    "publish a change": Scenario(before=(*_TWO, _SIGN_3), command=_PUBLISH_3, waits=True, also=_can_be_signed),
+    "review sign": Scenario(before=(*_TWO, _SIGN_3, _PUBLISH_3), command=_REVIEW, releases=(1, 2, 3), says=(0, 6)),
+    "review propose": Scenario(
+        command="review propose --at {dev} --app com.acme.digits --withdraw 2 --reason broken", also=_withdrawn, says=(0, 5)
+    ),
     "publish to a server": Scenario(
         command="publish {root}/signed/3 --to {url} --repository {dev}", releases=(1, 2, 3), served=True
     ),

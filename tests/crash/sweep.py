@@ -53,8 +53,8 @@ class Sweep:
         self.name, self.folder = name, folder
         self.template = State(folder / "template" / "state")
         shutil.copytree(base, self.template.root)
-        for line in self.scenario.before:
-            assert self.template.run(line) == 0, line
+        for step in self.scenario.before:
+            assert not (self.template.run(step) if isinstance(step, str) else step(self.template)), step
         self.offered = self.template.offered()
         self.held = {device: self.template.held(device) for device in DEVICES}
 
@@ -77,16 +77,17 @@ class Sweep:
 
     def kill(self, call: Call) -> Kill:
         """Kill a run before this call, look at what is left, and run the command again."""
-        at: Call | None = call
+        at = call
         for _ in range(_TRIES):
             with self._copy() as state:
                 ran = self._play(state, kill=at)
                 if ran.was_killed_at(at):
                     broken = _said(partial(self._assert_whole, state))
                     return Kill(at=at, broken=broken, unrepaired=_said(partial(self._assert_repaired, state)))
-            at = next((each for each in self.calls() if each.key[0::2] == call.key[0::2]), None)
-            if at is None:
+            alike = [each for each in self.calls() if (each.name, each.key[2]) == (call.name, call.key[2])]
+            if not alike:
                 break
+            at = min(alike, key=lambda each: abs(each.count - call.count))
         return Kill(at=call, missed=f"no kill at {call}")
 
     def _play(self, state: State, *, kill: Call | None = None) -> Trace:
@@ -116,6 +117,7 @@ class Sweep:
         state.assert_readable()
         assert tuple(sorted(state.head().releases)) == self.scenario.releases
         assert state.offered() == self.scenario.offers
+        assert state.waits() == self.scenario.waits, "a change waits, or none does"
         assert {state.updated(device) for device in DEVICES} == {self.scenario.offers}
         self.scenario.also(state)
 
@@ -207,6 +209,7 @@ def _served(state: State) -> Iterator[str]:
     command = [sys.executable, "-m", "mlpublish", "serve", str(state.root / "dev"), "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
+        assert server.stdout is not None
         yield server.stdout.readline().strip()
     finally:
         server.kill()

@@ -26,3 +26,12 @@ def test_a_kill_that_never_comes_is_told(base: Path, tmp_path: Path) -> None:
     sweep = Sweep("channel set", base, tmp_path)
     kill = sweep.kill(Call(thread=0, name="rename", count=100, paths=("dev/nothing",), failed=False))
     assert "no kill at rename dev/nothing" in kill.missed
+
+
+def test_the_release_to_fall_back_to_is_never_found_half_there(base: Path, tmp_path: Path) -> None:
+    """A rollback installs what was the previous release anew; the old copy goes file by file."""
+    sweep = Sweep("device rollback", base, tmp_path)
+    going = [call for call in sweep.calls() if call.name == "unlinkat" and "/releases/" in call.paths[0]]
+    assert len(going) >= 3
+    for kill in map(sweep.kill, going):
+        assert (kill.missed, kill.broken, kill.unrepaired) == ("", "", ""), kill.at

@@ -29,7 +29,7 @@ def blocks(page: Callable[[str], str]) -> Callable[[str, str], list[str]]:
 
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str, str], None]:
-    """``needs("keytool", "openjdk-17-jre-headless")``: skip where a Debian package is missing; in CI that is a failure."""
+    """``needs("keytool", "default-jre-headless")``: skip where a Debian package is missing; in CI that is a failure."""
 
     def look(program: str, package: str) -> None:
         if shutil.which(program) is None:

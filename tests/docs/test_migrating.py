@@ -26,7 +26,7 @@ SECRETS = {"MLPUBLISH_KEYSTORE_PASSWORD": "store-password", "MLPUBLISH_KEY_PASSP
 @pytest.fixture
 def keytool(needs: Callable[[str, str], None]) -> Keytool:
     """Runs keytool on a store with the password of SECRETS."""
-    needs("keytool", "openjdk-17-jre-headless")
+    needs("keytool", "default-jre-headless")
 
     def run(command: str, store: Path, alias: str, *more: str) -> bytes:
         words = [command, "-keystore", store, "-storepass", SECRETS["MLPUBLISH_KEYSTORE_PASSWORD"], "-alias", alias, *more]

@@ -25,6 +25,7 @@ from mlpublish.repository.head import Head, next_version
 from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore
 from mlpublish.trust import roles
+from tests.production import Production
 
 
 class BentStore:
@@ -155,3 +156,19 @@ def steered(development: Development, new_release: Callable[..., Release], app: 
     one = Steered(development, app, new_release)
     one.set(1)
     return one
+
+
+@pytest.fixture(params=["folder", "server"])
+def there(request: pytest.FixtureRequest, production: Production, serving: Any) -> Iterator[Production]:
+    """An app that stands, reached by its folder and through a server."""
+    production.stand()
+    if request.param == "folder":
+        yield production
+        return
+    with serving(production.folder) as server:
+        yield production.served(server.url)
+
+
+@pytest.fixture
+def stood(production: Production) -> Production:
+    return production.stand()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from mlpublish.errors import Conflict, EndpointRefused, MlpublishError, SigningError, VerificationError
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.status import UpdateStatus
+from mlpublish.repository import production as places
 from mlpublish.repository import review, review_files
 from mlpublish.repository.development import KEYS, Development
 from mlpublish.repository.founding import Held, found, founding
@@ -19,7 +21,9 @@ from mlpublish.repository.place import Place
 from mlpublish.repository.repository import AppRepository
 from mlpublish.repository.status import status
 from mlpublish.storage.in_folder import FolderStore
-from mlpublish.trust.changes import reviewed
+from mlpublish.trust import approval
+from mlpublish.trust.approval import Present
+from mlpublish.trust.changes import Change, reviewed
 from tests.production import Production
 from tests.repository.conftest import BentStore
 
@@ -90,9 +94,7 @@ def test_through_a_server_each_signs_with_any_token(production: Production, serv
 
 
 def test_a_folder_of_signatures_can_be_submitted_to_a_server(production: Production, serving: Any, tmp_path: Path) -> None:
-    elsewhere = Production(
-        folder=tmp_path / "elsewhere", keys=production.keys, new_bundle=production.new_bundle, at=f"file:{tmp_path}/elsewhere"
-    )
+    elsewhere = replace(production, folder=tmp_path / "elsewhere", at=f"file:{tmp_path}/elsewhere")
     elsewhere.make()
     elsewhere.add_app()
     folder = tmp_path / "founding"
@@ -111,22 +113,12 @@ def test_a_folder_of_signatures_can_be_submitted_to_a_server(production: Product
 
 
 def test_a_pin_has_to_sign_too_where_it_is_named(production: Production, tmp_path: Path) -> None:
-    pinned = Production(folder=tmp_path / "pinned", keys=production.keys, new_bundle=production.new_bundle, at="")
-    holders = pinned.holders()
-    from mlpublish.repository import production as places
-
-    places.make(
-        pinned.folder,
-        type(holders)(roles=holders.roles, pin=pinned.public("rsa-legacy")),
-        snapshot=pinned.uri("online"),
-        timestamp=pinned.uri("online"),
-    )
-    assert pinned.add_app("alice", "bob", "olga").state == "waiting"
-    there = Production(folder=pinned.folder, keys=pinned.keys, new_bundle=pinned.new_bundle, at=f"file:{pinned.folder}")
+    there = replace(production, folder=tmp_path / "pinned", at=f"file:{tmp_path}/pinned")
+    holders, online = replace(there.holders(), pin=there.public("rsa-legacy")), there.uri("online")
+    places.make(there.folder, holders, snapshot=online, timestamp=online)
+    assert there.add_app("alice", "bob", "olga").state == "waiting"
     assert there.sign("rsa-legacy").state == "committed"
-    pin = tmp_path / "pin.pem"
-    pin.write_text(str(there.public("rsa-legacy").keyval["public"]))
-    assert there.checked(pin=pin) == (UpdateStatus.SUCCESS, None)
+    assert there.checked(pin=there.pin_file("rsa-legacy")) == (UpdateStatus.SUCCESS, None)
 
 
 # ── once ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +148,7 @@ def test_a_rejected_one_makes_room_and_stays_in_the_list(production: Production)
     listed = {each.change.id: each.state for each in review.changes(production.where())}
     assert listed.pop(first.change.id) == "rejected"
     assert list(listed.values()) == ["committed"]
-    with pytest.raises(Conflict, match="rejected on .*wrong operators"):
+    with pytest.raises(Conflict, match=r"rejected on .*wrong operators"):
         production.sign("bob", first.change.id)
 
 
@@ -173,7 +165,7 @@ def test_apps_are_added_one_by_one_with_the_same_holders(production: Production)
 def test_a_stranger_signs_nothing_and_is_told_who_must(production: Production, below: Below) -> None:
     production.add_app()
     before = below(production.tree)
-    with pytest.raises(SigningError, match="holds none of the roles.*alice.*bob.*carol"):
+    with pytest.raises(SigningError, match=r"holds none of the roles.*alice.*bob.*carol"):
         production.sign("mallory")
     with pytest.raises(MlpublishError, match="would hold none"):
         production.for_app("com.acme.other").add_app("mallory")
@@ -190,7 +182,7 @@ def test_a_stranger_signs_nothing_and_is_told_who_must(production: Production, b
 def test_thresholds_that_nobody_can_reach_are_refused_before_anything_is_made(
     production: Production, tmp_path: Path, held: dict[str, tuple[Any, ...]], told: str
 ) -> None:
-    elsewhere = Production(folder=tmp_path / "else", keys=production.keys, new_bundle=production.new_bundle, at="")
+    elsewhere = replace(production, folder=tmp_path / "elsewhere")
     given = {name: Held(keys=production.publics(who[:2]), threshold=who[2]) for name, who in held.items()}
     with pytest.raises(MlpublishError, match=told):
         elsewhere.make(**given)
@@ -199,10 +191,10 @@ def test_thresholds_that_nobody_can_reach_are_refused_before_anything_is_made(
 
 def test_a_publisher_who_may_not_approve_needs_enough_others(production: Production, tmp_path: Path, below: Below) -> None:
     """With 2 of 2 the third signature could never come: the app role would be dead from its first day."""
-    two = Production(folder=tmp_path / "two", keys=production.keys, new_bundle=production.new_bundle, at="")
+    two = replace(production, folder=tmp_path / "two")
     two.make(targets=Held(keys=production.publics(("alice", "bob")), threshold=2))
     before = below(two.folder)
-    with pytest.raises(EndpointRefused, match="2 keys.*3 signatures"):
+    with pytest.raises(EndpointRefused, match=r"2 keys.*3 signatures"):
         two.add_app("alice", "bob", "olga", publisher_may_approve=False)
     assert below(two.folder) == before
 
@@ -225,17 +217,10 @@ def test_online_keys_that_the_place_does_not_have_are_refused_and_no_signature_i
 # ── a run that broke off ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def signed_change(production: Production, *, root: str = "alice") -> Any:
+def signed_change(production: Production) -> Change:
     change = founding(Policy(app_id=production.app.id), production.holders())
-    from dataclasses import replace
-
-    from mlpublish.trust import approval
-    from mlpublish.trust.approval import Present
-
-    names = ("alice", "bob", "olga")
-    reviews = tuple(
-        reviewed(change, approval.may_sign(change, Present(), production.id(name)), production.signer(name)) for name in names
-    )
+    may = {name: approval.may_sign(change, Present(), production.id(name)) for name in ("alice", "bob", "olga")}
+    reviews = tuple(reviewed(change, names, production.signer(name)) for name, names in may.items())
     return replace(change, edits=change.signed_with(reviews))
 
 
@@ -262,9 +247,8 @@ def test_a_crash_before_each_write_leaves_no_repository_and_the_same_run_finishe
 def test_what_other_keys_began_is_refused_and_named(production: Production, tmp_path: Path) -> None:
     change, online = signed_change(production), Place.find(production.folder).online()
     assert online is not None
-    strangers = Production(folder=tmp_path / "x", keys=tmp_path / "x-keys", new_bundle=production.new_bundle, at="")
-    strangers.keys.mkdir()
-    other = signed_change(strangers)
+    (tmp_path / "strangers").mkdir()
+    other = signed_change(replace(production, keys=tmp_path / "strangers"))
     production.store.create("metadata/1.root.json", other.edits["root"].metadata)
     with pytest.raises(Conflict, match="begun here with other keys") as refused:
         found(production.repository, change, online)

@@ -90,7 +90,7 @@ def copies(steered: Steered, folder: Path) -> Iterator[Steered]:
         yield replace(steered, development=Development(shutil.copytree(steered.to, folder / str(number) / "dev")))
 
 
-def before(moment: str, act: Callable[[], None]) -> Callable[[int, str], None]:
+def before(moment: str, act: Callable[[], object]) -> Callable[[int, str], None]:
     """Let somebody act before the first write of this kind, once."""
     came: list[str] = []
 

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 NewBundle = Callable[..., Bundle]
 
 WORK = """
-import json, sys
+import json, sys, time
 from mlpublish.artifacts import App
-from mlpublish.errors import MlpublishError
+from mlpublish.errors import MlpublishError, NotFound
 from mlpublish.publishing.publish import publish
-from mlpublish.repository import channels
+from mlpublish.repository import channels, review
 from mlpublish.repository.development import Development
 from mlpublish.signing.sign import sign
 
@@ -40,7 +40,19 @@ app, made, told = App(id="com.acme.digits", version="2.0"), [], 0
 
 def publisher(bundle):
     release = sign(bundle, repository=folder, app=app, out=f"{out}-{len(made)}-{told}")
-    return publish(release, to=to, repository=folder).sha256
+    while True:
+        receipt = publish(release, to=to, repository=folder)
+        if receipt.change is None:
+            return receipt.sha256
+        time.sleep(0.02)  # it waits for a reviewer
+
+def reviewer(item):
+    key, wanted = item.split()
+    while len(home.app(app.id).head().releases) < int(wanted):
+        try:
+            review.sign(review.Where(app=app.id, at=to, repository=folder, signer=key))
+        except NotFound:
+            time.sleep(0.02)  # nothing is open
 
 def operator(item):
     channel, version, release = item.split()
@@ -48,10 +60,9 @@ def operator(item):
     return item
 
 def renewal(_):
-    home = Development(channels.Path(folder))
     home.app(app.id).commit({}, home.online(), lambda target: None)
-    return None
 
+home = Development(channels.Path(folder))
 print("ready", flush=True)
 sys.stdin.readline()
 for item in items:
@@ -63,19 +74,23 @@ for item in items:
             if error.exit_code != 5:
                 raise
             told += 1
+            time.sleep(0.02)
 print(json.dumps({"made": made, "told": told}))
 """
 
 
 def at_once(to: str, folder: Path, out: Path, jobs: list[tuple[str, list[str]]]) -> list[dict[str, Any]]:
     """Run a process per job (kind, items); none begins before all are ready."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     running = []
     for number, (kind, items) in enumerate(jobs):
         command = [sys.executable, "-c", WORK, kind, to, str(folder), str(out / str(number)), *items]
-        running.append(subprocess.Popen(command, **pipes))
-    assert [each.stdout.readline() for each in running] == ["ready\n"] * len(jobs)
+        running.append(subprocess.Popen(command, text=True, **pipes))
     for each in running:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    for each in running:
+        assert each.stdin is not None
         each.stdin.write("go\n")
         each.stdin.flush()
     ended = [each.communicate(timeout=240) for each in running]
@@ -128,3 +143,26 @@ def test_two_who_steer_the_same_entry_both_succeed_and_one_of_them_holds(to: str
     (entry,) = steered.show().entries
     assert entry.release in (1, 2)
     assert steered.installed(tmp_path / "device") == (UpdateStatus.SUCCESS, entry.release)
+
+
+def test_publishers_and_a_reviewer_at_once_bring_every_release_through(
+    to: str, steered: Steered, new_bundle: NewBundle, tmp_path: Path
+) -> None:
+    """Two of two must sign, and an app has one open change: who finds another one's there waits for it, and signs again."""
+    key, at = tmp_path / "second.pem", ["--at", str(steered.to), "--app", steered.app.id]
+    for line in (
+        ["keys", "new", str(key), "--no-passphrase"],
+        ["repo", "rotate", "app", "--add", str(key.with_suffix(".pub")), "--threshold", "2", *at],
+        ["review", "sign", "--key", f"file:{key}", *at],
+    ):
+        subprocess.run([sys.executable, "-m", "mlpublish", *line], check=True, stdout=subprocess.DEVNULL)
+    bundles = [[str(new_bundle(f"{who}-{number}".encode()).path) for number in range(2)] for who in "ab"]
+    jobs = [("publisher", bundles[0]), ("publisher", bundles[1]), ("operator", ["stable 2.0 2"]), ("renewal", ["once"])]
+    told = at_once(to, steered.to, tmp_path / "signed", [*jobs, ("reviewer", [f"file:{key} 6"])])
+    head = steered.head()
+    assert sorted(head.releases) == [1, 2, 3, 4, 5, 6]
+    published = {digest for each in told[:2] for digest in each["made"]}
+    assert len(published) == 4
+    assert published <= {target.hashes["sha256"] for target in head.targets.signed.targets.values()}
+    steered.assert_whole()
+    assert steered.installed(tmp_path / "device") == (UpdateStatus.SUCCESS, 2)

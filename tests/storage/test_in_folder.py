@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlpublish.errors import StorageError
-from mlpublish.storage.in_folder import FolderStore, locked, replace_file
+from mlpublish.storage.in_folder import FolderStore, locked, make_folder, replace_file
 
 
 def test_a_swap_compares_while_nobody_else_may_swap(tmp_path: Path) -> None:
@@ -42,3 +42,10 @@ def test_what_the_disk_refuses_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"The disk refused: (Not a directory|File exists)") as raised:
         FolderStore(tmp_path / "file").create("a", b"x")
     assert "permissions" in raised.value.remedy
+
+
+def test_a_folder_is_made_with_what_is_missing_above_it_and_only_itself_is_private(tmp_path: Path) -> None:
+    made = tmp_path / "a" / "b" / "private"
+    make_folder(made, mode=0o700)
+    make_folder(made)
+    assert [each.stat().st_mode & 0o077 == 0 for each in (made, made.parent)] == [True, False]

@@ -1,16 +1,18 @@
-"""A reviewer decides on what ``diff`` tells: everything that is signed, nothing twice, and nothing that looks like something else."""
+"""A reviewer decides on what ``diff`` tells: everything that is signed, and nothing that looks like something else."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.serialization import SerializationError
 
 from mlpublish.errors import FormatError
 from mlpublish.formats.policy import POLICY_PATH, Policy
@@ -75,16 +77,15 @@ def role_of(name: str, document: dict[str, Any]) -> Role:
     return roles.parse_named(json.dumps({"signed": document, "signatures": []}).encode(), name)
 
 
-def mutated(name: str, role: Role, *edits: Callable[[dict[str, Any]], None]) -> Role:
-    """The role after some edits; a role that nobody could read, or sign, is no matter of a diff."""
+def mutated(name: str, role: Role, edit: Callable[[dict[str, Any]], None]) -> Role:
+    """The role after an edit; as it was, if nobody could read it then, or sign it: that is no matter of a diff."""
     document = document_of(role)
-    for edit in edits:
-        edit(document)
+    edit(document)
     try:
-        return role_of(name, document)
-    except FormatError:
-        assume(False)
-        raise
+        made = role_of(name, document)
+        return made if made.signed_bytes else role
+    except (FormatError, SerializationError):
+        return role
 
 
 def told(found: list[Difference]) -> list[str]:
@@ -97,12 +98,11 @@ def test_whatever_is_altered_is_told_and_never_passed_over_as_routine(
 ) -> None:
     one = mutated(name, ROLES[name], first)
     other = mutated(name, one, second)
-    assume(one.signed_bytes != other.signed_bytes)
-    only_version = deepcopy(one)
-    only_version.signed.version += 1
+    next_version = deepcopy(one)
+    next_version.signed.version += 1
     found = diff(name, one, other)
-    assert bool(told(found)) == (other.signed_bytes != only_version.signed_bytes), found
-    assert {each.what for each in found} >= {each.what for each in found if each.routine}
+    assert bool(found) == (other.signed_bytes != one.signed_bytes)
+    assert bool(told(found)) == (other.signed_bytes not in (one.signed_bytes, next_version.signed_bytes)), found
 
 
 @given(st.sampled_from(list(ROLES)), mutations(), mutations())
@@ -110,10 +110,9 @@ def test_a_first_version_is_told_so_that_no_other_one_is_told_the_same(
     name: str, first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, Any]], None]
 ) -> None:
     one, other = (mutated(name, ROLES[name], edit) for edit in (first, second))
-    sorted_keys = [json.dumps(_without_order(document_of(each)), sort_keys=True) for each in (one, other)]
-    assume(sorted_keys[0] != sorted_keys[1])
+    documents = [json.dumps(_without_order(document_of(each)), sort_keys=True) for each in (one, other)]
     shown = [{each.sentence for each in diff(name, None, role)} for role in (one, other)]
-    assert shown[0] != shown[1], sorted_keys
+    assert (shown[0] == shown[1]) == (documents[0] == documents[1])
 
 
 def _without_order(document: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +132,12 @@ def test_the_next_version_alone_is_routine_and_any_other_is_not(name: str) -> No
 
 
 def test_a_first_version_of_ours_says_only_what_matters() -> None:
-    assert [sentence.partition(" ")[2].partition(":")[0] for sentence in told(diff("root", None, hands.root()))] == [
-        *(f"{what} root{who}" for what, who in [("threshold of", ""), *(("key of", f" {n} ({hands.keyid(n)[:12]})") for n in hands.HOLDERS)]),
-        *(f"{what} targets{who}" for what, who in [("threshold of", ""), *(("key of", f" {n} ({hands.keyid(n)[:12]})") for n in hands.HOLDERS)]),
-        *(f"{what} {online}{who}" for online in ("snapshot", "timestamp")
-          for what, who in [("threshold of", ""), ("key of", f" machine ({hands.keyid('machine')[:12]})")]),
-        "expires",
-    ]  # fmt: skip
+    holders = {"root": hands.HOLDERS, "targets": hands.HOLDERS, "snapshot": ["machine"], "timestamp": ["machine"]}
+    expected = [
+        [f"threshold of {role}", *(f"key of {role} {name} ({hands.keyid(name)[:12]})" for name in names)]
+        for role, names in holders.items()
+    ]
+    assert [each.what for each in diff("root", None, hands.root()) if not each.routine] == [*chain(*expected), "expires"]
     sentences = told(diff("targets", None, hands.app_role(releases=[1])))
     assert [sentence.partition(": ")[0] for sentence in sentences] == [
         "+ threshold of channels",
@@ -325,7 +323,7 @@ def test_names_of_a_release_cannot_be_read_as_other_facts() -> None:
 
     (sentence,) = edited("targets", bend)
     assert sentence.partition(" → ")[2].startswith(
-        '"digits 3 for com.acme.digits ios 2.0, from system 1;" 2 for com.acme.digits ios "2.0, 2.1", from system 16.0; number 2, '
+        '"digits 3 for com.acme.digits ios 2.0, from system 1;" 2 for com.acme.digits ios "2.0, 2.1", from system 16.0; number'
     )
 
 

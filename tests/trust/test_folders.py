@@ -1,0 +1,107 @@
+"""A change carried in a folder: read back whole, broken parts named, and nobody's review taken for another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpublish.errors import FormatError, MlpublishError, NotFound, ThresholdNotMet
+from mlpublish.formats.wire import MAX_DOCUMENT
+from mlpublish.trust import roles
+from mlpublish.trust.approval import Present
+from mlpublish.trust.changes import reviewed
+from mlpublish.trust.folders import present_in, read_change, read_document, write_change, write_review
+from mlpublish.trust.intents import Intent
+from tests import hands
+
+PRESENT = hands.present()
+CHANGE = hands.change({"targets": hands.app_role(releases=[1, 2], version=2)}, Intent(kind="release", release=2), by="alice")
+ALICE, BOB = (reviewed(CHANGE, ("targets",), hands.signer(name)) for name in ("alice", "bob"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert PRESENT.root is not None
+    write_change(tmp_path / "change", CHANGE, roots=[PRESENT.root.to_bytes()], present=PRESENT, reviews=[ALICE])
+    return tmp_path / "change"
+
+
+def test_it_is_read_back_as_it_was_written(folder: Path) -> None:
+    write_review(folder, BOB)
+    found = read_change(folder)
+    assert PRESENT.root is not None
+    assert (found.change, found.roots) == (CHANGE, (PRESENT.root.to_bytes(),))
+    assert found.reviews == tuple(sorted((ALICE, BOB), key=lambda review: review.keyid))
+    present = present_in(found, PRESENT.root)
+    for name in ("root", "targets", "channels"):
+        assert present.role(name) == PRESENT.role(name)
+    assert present_in(found, None) == Present()
+
+
+def test_who_says_something_again_replaces_what_was_said(folder: Path) -> None:
+    later = reviewed(CHANGE, ("targets",), hands.signer("alice"), comment="Looked again.")
+    write_review(folder, later)
+    assert read_change(folder).reviews == (later,)
+
+
+def test_roots_are_read_in_the_order_of_their_versions(folder: Path) -> None:
+    for version in (2, 10):
+        (folder / "roots" / f"{version}.root.json").write_bytes(hands.root(version=version).to_bytes())
+    (folder / "roots" / "x.root.json").write_text("no root")
+    versions = [roles.parse_named(data, "root").signed.version for data in read_change(folder).roots]
+    assert versions == [1, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "field"),
+    [
+        ("change.json", FormatError, "change"),
+        (f"reviews/{hands.keyid('alice')}.json", FormatError, f"reviews/{hands.keyid('alice')}.json"),
+    ],
+)
+def test_a_broken_document_is_named(folder: Path, part: str, kind: type[MlpublishError], field: str) -> None:
+    for content in (b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null"):
+        (folder / part).write_bytes(content)
+        with pytest.raises(kind) as caught:
+            read_change(folder)
+        assert caught.value.field == field
+
+
+def test_a_giant_document_is_not_read(folder: Path) -> None:
+    with (folder / "change.json").open("wb") as stream:
+        stream.truncate(1 << 40)  # bytes; a hole on disk, and more than there is memory
+    with pytest.raises(FormatError, match=f"more than {MAX_DOCUMENT} bytes"):
+        read_change(folder)
+
+
+def test_a_review_under_the_name_of_another_key_is_refused(folder: Path) -> None:
+    """It would stand for both, or in the way of the real one."""
+    (folder / "reviews" / f"{hands.keyid('bob')}.json").write_bytes(ALICE.to_bytes())
+    with pytest.raises(FormatError, match="is the review of another key"):
+        read_change(folder)
+
+
+def test_a_folder_that_is_no_change_and_a_document_that_is_none(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="holds no change"):
+        read_change(tmp_path)
+    with pytest.raises(NotFound, match="cannot be read"):
+        read_document(folder)
+
+
+@pytest.mark.parametrize("name", ["targets", "channels"])
+def test_what_it_was_made_from_must_be_signed_by_whom_the_trusted_root_appoints(folder: Path, name: str) -> None:
+    assert PRESENT.root is not None
+    stranger = hands.root(root=["mallory"], targets=["mallory"], threshold=1)
+    role = PRESENT.role(name)
+    assert role is not None
+    with pytest.raises(ThresholdNotMet):
+        present_in(read_change(folder), stranger)
+    role = roles.parse_named(role.to_bytes(), name)
+    role.signatures.clear()
+    (folder / "present" / f"{name}.json").write_bytes(role.to_bytes())
+    with pytest.raises(ThresholdNotMet, match=f"{name} role"):
+        present_in(read_change(folder), PRESENT.root)
+    (folder / "present" / f"{name}.json").unlink()
+    with pytest.raises(FormatError, match=name):
+        present_in(read_change(folder), PRESENT.root)
