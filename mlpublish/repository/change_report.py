@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from securesystemslib.signer import Key
+
 from mlpublish.artifacts import Bundle
+from mlpublish.errors import VerificationError
+from mlpublish.formats.manifest import ModelEntry
 from mlpublish.repository.change_state import OPEN_STATES
 from mlpublish.repository.records import Kept, Received
 from mlpublish.shown import Shown, parity_rows
 from mlpublish.trust.approval import Need, Present, needs
-from mlpublish.trust.changes import ROLES, Change
-from mlpublish.trust.diff import Difference, diff
+from mlpublish.trust.changes import Change, Review
+from mlpublish.trust.diff import Difference, differences
 from mlpublish.trust.intents import holder
 from mlpublish.trust.lints import Lint, lint
 from mlpublish.trust.verify import evidence_limits
 
-_PUBLIC = re.compile(r"(ecdsa-sha2-nistp256|ed25519|rsa-pkcs1v15-sha256) [A-Za-z0-9+/=]{40,}, id ")
+_KEY = r"[A-Za-z0-9+/=]{40,}|\"-----BEGIN PUBLIC KEY-----[^\"]*\""
+_PUBLIC = re.compile(rf"(ecdsa-sha2-nistp256|ed25519|rsa-pkcs1v15-sha256) (?:{_KEY}), id ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -30,7 +35,7 @@ class ChangeReport(Shown):
         summary: what it says of itself; for lists, never for a decision.
         differences: what it does.
         needs: who must sign, who did.
-        reviews: what was said to it, each with the holder's name where it is known.
+        reviews: what holders of its roles provably said to it.
         bundles: release number -> the bundle that it adds, held against the role byte for byte.
         findings: what is allowed and still worth a thought.
     """
@@ -66,7 +71,7 @@ class ChangeReport(Shown):
         for index, each in enumerate((each for each in self.differences if not each.routine), 1):
             shown[f"does {index}"] = f"{each.role}  {self._short(each)}"
         for number, bundle in self.bundles.items():
-            shown |= _bundle_rows(number, bundle)
+            shown |= self._bundle_rows(number, bundle)
         for index, need in enumerate(self.needs, 1):
             shown[f"signatures {index}"] = need.sentence
         for index, review in enumerate(self.reviews, 1):
@@ -98,12 +103,14 @@ class ChangeReport(Shown):
             ],
             "bundles": {str(number): bundle.to_dict() for number, bundle in self.bundles.items()},
             "parity": {
-                model.name: None if model.parity is None else model.parity.to_dict()
-                for bundle in self.bundles.values()
+                self._called(number, model): None if model.parity is None else model.parity.to_dict()
+                for number, bundle in self.bundles.items()
                 for model in bundle.manifest.models
             },
             "lineage": {
-                model.name: model.provenance.to_dict() for bundle in self.bundles.values() for model in bundle.manifest.models
+                self._called(number, model): model.provenance.to_dict()
+                for number, bundle in self.bundles.items()
+                for model in bundle.manifest.models
             },
             "findings": [{"role": each.role, "problem": each.problem, "remedy": each.remedy} for each in self.findings],
             "not_proven": list(self.not_proven),
@@ -116,6 +123,22 @@ class ChangeReport(Shown):
         """
         refused = any(finding.refused for finding in self.findings)
         return each.sentence if refused or not each.what.startswith("key ") else _PUBLIC.sub(r"\1, id ", each.sentence)
+
+    def _called(self, number: int, model: ModelEntry) -> str:
+        """A model's name; where a change adds several releases, with its release's, or one would hide the other."""
+        return model.name if len(self.bundles) == 1 else f"release {number} {model.name}"
+
+    def _bundle_rows(self, number: int, bundle: Bundle) -> dict[str, object]:
+        manifest = bundle.manifest
+        rows: dict[str, object] = {
+            f"release {number}": f"{manifest.name} {manifest.version}, {bundle.length} bytes, sha256 {bundle.sha256}",
+        }
+        for model in manifest.models:
+            name = self._called(number, model)
+            rows |= {f"{name}: {key}": value for key, value in parity_rows(model.parity).items()}
+            lineage = {key: value for key, value in model.provenance.to_dict().items() if value not in (None, {}, [], "")}
+            rows[f"{name}: lineage"] = ", ".join(f"{key} {value}" for key, value in lineage.items())
+        return rows
 
     def _told(self, each: Received) -> str:
         who = self.names.get(each.review.keyid, each.review.keyid[:12])
@@ -130,17 +153,16 @@ def report_on(kept: Kept, present: Present, state: str, bundles: Mapping[int, Bu
         present: verified; what the change was made from, or what is current now.
     """
     signed = kept.signed
-    found = [each for name in ROLES if name in signed.edits for each in diff(name, present.role(name), signed.role(name))]
     needed = needs(signed, present)
-    names = {key.keyid: holder(key) for need in needed for key in (*need.signed, *need.waiting)}
+    keys = {key.keyid: key for need in needed for key in (*need.signed, *need.waiting)}
     return ChangeReport(
         app_id=signed.app_id,
         change=signed,
         state=state,
-        differences=tuple(found),
+        differences=differences(signed, present),
         needs=needed,
-        reviews=kept.reviews,
-        names=names,
+        reviews=tuple(each for each in kept.reviews if _was_said(each.review, keys)),
+        names={keyid: holder(key) for keyid, key in keys.items()},
         bundles=bundles,
         findings=lint(signed.root, signed.targets()),
     )
@@ -167,13 +189,12 @@ def listed(kept: Kept, present: Present, state: str) -> ChangeReport:
     )
 
 
-def _bundle_rows(number: int, bundle: Bundle) -> dict[str, object]:
-    manifest = bundle.manifest
-    rows: dict[str, object] = {
-        f"release {number}": f"{manifest.name} {manifest.version}, {bundle.length} bytes, sha256 {bundle.sha256}",
-    }
-    for model in manifest.models:
-        rows |= {f"{model.name}: {key}": value for key, value in parity_rows(model.parity).items()}
-        lineage = {key: value for key, value in model.provenance.to_dict().items() if value not in (None, {}, [], "")}
-        rows[f"{model.name}: lineage"] = ", ".join(f"{key} {value}" for key, value in lineage.items())
-    return rows
+def _was_said(review: Review, keys: Mapping[str, Key]) -> bool:
+    """Whether it is signed by a holder; a file or a server may put words into anybody's mouth."""
+    try:
+        if review.keyid in keys:
+            review.verify(keys[review.keyid])
+            return True
+    except VerificationError:
+        pass
+    return False

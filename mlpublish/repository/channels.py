@@ -144,9 +144,18 @@ def rollback(app: str, *, release: int | None = None, **where: Unpack[Where]) ->
     """Offer an older approved release to everybody; keywords as in ``set``.
 
     By default it is what the devices outside the rollout keep, for that was offered to all; else the newest approved one
-    below the present.
+    below the present. Which one is settled at the first look: if a crashed run, or somebody else, rolled back at that very
+    moment, this is still one step and not two.
     """
-    return _steered(app, where, lambda approved, wanted, entry: approved.rolled_back(wanted, entry, release))
+    settled = release
+
+    def older(approved: Approved, wanted: App, entry: Entry | None) -> Entry:
+        nonlocal settled
+        back = approved.rolled_back(wanted, entry, settled)
+        settled = back.release
+        return back
+
+    return _steered(app, where, older)
 
 
 def remove(app: str, **where: Unpack[Where]) -> ChannelState:

@@ -20,7 +20,7 @@ from mlpublish.formats.policy import Policy
 from mlpublish.repository.founding import Held, Holders, found, founding
 from mlpublish.repository.online import Online
 from mlpublish.repository.repository import AppRepository
-from mlpublish.storage.in_folder import FolderStore, create_private
+from mlpublish.storage.in_folder import FolderStore, create_private, make_folder
 from mlpublish.trust.changes import ROLES, reviewed
 from mlpublish.trust.keys import new_key_file
 from mlpublish.trust.signer import Signer, signer_for
@@ -67,8 +67,8 @@ class Development:
             raise RecipeError(f"{folder} is a file.", remedy="Name a folder that is new or empty.", field="dev")
         if folder.exists() and any(folder.iterdir()) and cls.find(folder) is None and not (folder / "keys").is_dir():
             raise RecipeError(f"{folder} holds something else.", remedy="Name a folder that is new or empty.", field="dev")
-        (folder / "repository").mkdir(mode=0o755, parents=True, exist_ok=True)
-        (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder / "keys", mode=0o700)  # first, for it is what tells a folder that a crash left half made
+        make_folder(folder / "repository", mode=0o755)
         for role in KEYS:
             _refuse_foreign(folder / "keys" / f"{role}.pem")
             new_key_file(folder / "keys" / f"{role}.pem")
@@ -125,7 +125,7 @@ def make_tokens(folder: Path) -> None:
     Raises:
         RecipeError: one is not its owner's alone.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder, mode=0o700)
     for role in TOKENS:
         _refuse_foreign(folder / role)
         create_private(folder / role, f"{secrets.token_urlsafe(32)}\n".encode())

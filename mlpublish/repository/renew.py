@@ -219,7 +219,7 @@ def _renewed(repository: AppRepository, head: Head, online: Online, now: datetim
     """Whether this process signed something; a commit of the channels role renews the other two by the way."""
     wanted = due(head, online, now=now or roles.now())
     channels = roles.CHANNELS in wanted and _channels_renewed(repository, online, now)
-    return channels or (bool(wanted) and repository.renew(online, partial(_due_stamps, online, now)))
+    return channels or (bool(wanted) and repository.renew(online, partial(_due_stamps, online, now), standing=head))
 
 
 def _due_stamps(online: Online, now: datetime | None, head: Head) -> Collection[str]:

@@ -82,13 +82,14 @@ class AppRepository:
             f"The repository of {self.app_id} moved on {_TRIES} times during one commit.", remedy="Try again in a moment."
         )
 
-    def renew(self, online: Online, due: Callable[[Head], Collection[str]]) -> bool:
+    def renew(self, online: Online, due: Callable[[Head], Collection[str]], *, standing: Head | None = None) -> bool:
         """Sign anew what is due; of many who ask at once exactly one does it, since each asks again after losing a swap.
 
         Args:
             online: who signs.
             due: says which of ``snapshot`` and ``timestamp`` are due in a head. Without the snapshot only the timestamp is
                 signed, so that a device that is up to date fetches nothing else.
+            standing: the head, if it was read a moment ago.
 
         Returns:
             False if nothing was due, or is any more.
@@ -98,7 +99,7 @@ class AppRepository:
             Conflict: the repository moved on each time.
         """
         for _ in range(_TRIES):
-            standing = self.head()
+            standing = standing or self.head()
             wanted = due(standing)
             if not wanted:
                 return False
@@ -110,6 +111,7 @@ class AppRepository:
                 done = self._stamp(head, head.snapshot.signed.version, online)
             if done:
                 return True
+            standing = None
         raise Conflict(f"The repository of {self.app_id} moved on {_TRIES} times.", remedy="Try again in a moment.")
 
     def check(self, edits: Mapping[str, Edit], find_blob: FindBlob) -> Head:

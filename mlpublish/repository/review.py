@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlpublish.errors import Conflict, RecipeError, SigningError
+from mlpublish.errors import Conflict, RecipeError, SigningError, VerificationError
 from mlpublish.formats.channel import release_paths
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults
@@ -25,6 +25,7 @@ from mlpublish.repository.records import Kept
 from mlpublish.trust import approval, lints, roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import Change, Review, reviewed
+from mlpublish.trust.diff import beyond, differences
 from mlpublish.trust.intents import Intent
 from mlpublish.trust.signer import Signer, signer_for
 
@@ -180,6 +181,7 @@ def rebase(where: Where, change_id: str | None = None) -> ChangeReport:
     Raises:
         Conflict: nothing moved, and it did not run out.
         RecipeError, NotFound, AlreadyPublished: it cannot be meant any more.
+        VerificationError: its intent means more than what it does, which is all that anybody looked at.
     """
     reached = where.access
     kept, head = found(reached, change_id), reached.head()
@@ -196,10 +198,21 @@ def rebase(where: Where, change_id: str | None = None) -> ChangeReport:
     added = [named[path] for path in release_paths(intent.release or 0) if path in named]
     edits = edits_for(intent, head, reached.read, added=added)
     change = Change(app_id=where.app, intent=intent, proposed_by="", edits=edits)
+    _refuse_more(kept.change, look_at(reached, kept).present, change, head.present)
     with fetched(reached, change, head.present) as bundles:
         change, reviews = _signed(where, change, head.present, "")
         kept = reached.endpoint.propose(where.app, change, reviews, policy_blob(change))
         return report_on(kept, head.present, _outcome(kept, head.present), bundles)
+
+
+def _refuse_more(old: Change, base: Present, new: Change, present: Present) -> None:
+    more = beyond(differences(old, base), differences(new, present))
+    if more:
+        raise VerificationError(
+            f"Change {old.id} says that it means more than it does: {more[0].role}  {more[0].sentence}.",
+            remedy="Reject it, and propose anew what is wanted.",
+            field="intent",
+        )
 
 
 def _signed(where: Where, change: Change, present: Present, comment: str) -> tuple[Change, tuple[Review, ...]]:

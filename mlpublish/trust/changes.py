@@ -303,7 +303,13 @@ def reviewed(change: Change, names: tuple[str, ...], signer: Signer, *, verdict:
 
     Args:
         names: the roles to sign; none in a rejection.
+
+    Raises:
+        RecipeError: the comment holds bytes that are no text.
+        SigningError: the key does not sign.
     """
+    if not comment.isascii() and any("\ud800" <= letter <= "\udfff" for letter in comment):
+        raise RecipeError("The comment is not proper text.", remedy="Write it in UTF-8.", field="comment")
     keyid = signer.public_key.keyid
     unsigned = Review(
         app_id=change.app_id,

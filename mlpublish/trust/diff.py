@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,8 @@ from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
 from mlpublish.formats.policy import POLICY_PATH, RELEASE_NUMBER, Policy
 from mlpublish.formats.wire import dump
 from mlpublish.trust import roles
+from mlpublish.trust.approval import Present
+from mlpublish.trust.changes import ROLES, Change
 from mlpublish.trust.intents import holder
 from mlpublish.trust.keys import HOLDER
 from mlpublish.trust.spelling import beginning, member, spelled, word
@@ -94,6 +96,27 @@ def diff(
         if before.get(fact) != after.get(fact)
     ]
     return found if old is None else [*found, *_reordered(role, old.signed, new.signed)]
+
+
+def differences(change: Change, present: Present) -> tuple[Difference, ...]:
+    """What a change does to what is current, or was when it was made."""
+    names = [name for name in ROLES if name in change.edits]
+    return tuple(each for name in names for each in diff(name, present.role(name), change.role(name)))
+
+
+def beyond(seen: Iterable[Difference], made: Iterable[Difference]) -> tuple[Difference, ...]:
+    """What one change does and another does not, wherever each began: versions, expiries and numbers of keys aside."""
+    known = {_meant(each) for each in seen}
+    return tuple(each for each in made if not each.routine and _meant(each) not in known | {None})
+
+
+def _meant(each: Difference) -> tuple[str, str, str | None] | None:
+    if each.what in ("version", "expires"):
+        return None
+    if not each.what.startswith("threshold of ") or each.after is None:
+        return each.role, each.what, each.after
+    was, becomes = ((told or "").partition(" of ")[0] for told in (each.before, each.after))
+    return None if was == becomes else (each.role, each.what, becomes)
 
 
 def _is_routine(place: _Place, before: str | None, after: str | None) -> bool:

@@ -10,7 +10,7 @@ from sweep import Sweep, sample
 from tracing import Call
 
 pytestmark = pytest.mark.usefixtures("tracer")
-MOST = {False: 7, True: 3}  # kills per scenario; a server takes longer to start than a command to run
+MOST = {False: 6, True: 2}  # kills per scenario; a server takes longer to start than a command to run
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -102,6 +102,9 @@ policies = st.builds(
     app_id=st.just("com.acme.digits"),
     floors=st.dictionaries(app_versions.map("ios/{}".format), st.integers(0, 99)),
     withdrawn=st.dictionaries(st.integers(1, 99), st.text()),
+    retired=st.sets(st.integers(1, 99)).map(sorted).map(tuple),
+    expiry_days=st.integers(1, 365),
+    publisher_may_approve=st.booleans(),
 )
 
 
@@ -112,19 +115,38 @@ def test_a_policy_is_read_back_from_the_role_as_it_was_written(policy: Policy) -
 
 
 @pytest.mark.parametrize(
-    "bent",
+    ("bent", "field"),
     [
-        {"app": None},
-        {"floors": {"ios/2.0": -1}},
-        {"floors": []},
-        {"withdrawn": {"one": "x"}},
-        {"withdrawn": {"1": 2}},
-        {"format": 0},
+        ({"app": None}, "app"),
+        ({"floors": {"ios/2.0": -1}}, "floors"),
+        ({"floors": {"ios/2.0": True}}, "floors"),
+        ({"floors": []}, "floors"),
+        ({"withdrawn": {"one": "x"}}, "withdrawn"),
+        ({"withdrawn": {"01": "x"}}, "withdrawn"),
+        ({"withdrawn": {"0": "x"}}, "withdrawn"),
+        ({"withdrawn": {"1": 2}}, "withdrawn"),
+        ({"retired": 3}, "retired"),
+        ({"retired": [2, 1]}, "retired"),
+        ({"retired": [1, 1]}, "retired"),
+        ({"retired": [0]}, "retired"),
+        ({"retired": [True]}, "retired"),
+        ({"expiry_days": 0}, "expiry_days"),
+        ({"expiry_days": 366}, "expiry_days"),
+        ({"expiry_days": "90"}, "expiry_days"),
+        ({"publisher_may_approve": "no"}, "publisher_may_approve"),
+        ({"publisher_may_approve": 0}, "publisher_may_approve"),
+        ({"format": 0}, "format"),
     ],
 )
-def test_a_wrong_policy_is_refused(bent: dict[str, Any]) -> None:
-    with pytest.raises(FormatError):
+def test_a_wrong_policy_is_refused(bent: dict[str, Any], field: str) -> None:
+    with pytest.raises(FormatError) as caught:
         Policy.from_dict(Policy(app_id="com.acme.digits").to_dict() | bent)
+    assert caught.value.field == field
+
+
+def test_a_policy_says_what_is_for_signers_only_where_it_is_not_as_usual() -> None:
+    """So that a policy of before these members keeps its bytes, and its digest."""
+    assert set(Policy(app_id="com.acme.digits").to_dict()) == {"format", "app", "floors", "withdrawn"}
 
 
 @pytest.mark.parametrize(

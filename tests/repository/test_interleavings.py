@@ -19,6 +19,7 @@ from tuf.api.metadata import TargetFile
 from mlpublish.errors import AlreadyPublished, Conflict
 from mlpublish.formats.channel import Channel, Entry
 from mlpublish.formats.status import UpdateStatus
+from mlpublish.repository import channels
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Edit
 from mlpublish.repository.repository import AppRepository
@@ -187,3 +188,19 @@ def test_what_died_before_its_swap_is_adopted_by_the_next_who_comes(
     dying.act()
     assert (dying.stands(), next_one.stands()) == (True, True)
     steered.assert_whole()
+
+
+def test_a_rollback_that_died_before_its_swap_is_one_step_when_it_is_run_again(steered: Steered) -> None:
+    """The second run adopts the first one's work, and must not go back once more from there."""
+    assert steered.set(steered.publish(b"three")).entries[0].release == 3
+    back = Channel(channel="stable", platform="ios", entries=(Entry(app_version="2.0", release=2),))
+    edits, find = steered.channel_edit(back)
+
+    def die() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        steered.bent(before("timestamp.json", die)).commit(edits, steered.development.online(), find)
+    assert steered.show().entries[0].release == 3
+    channels.rollback(steered.app.id, to=steered.to, app_version="2.0")
+    assert steered.show().entries[0].release == 2

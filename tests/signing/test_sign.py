@@ -17,6 +17,7 @@ from mlpublish.publishing.publish import publish
 from mlpublish.repository.development import Development
 from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
+from mlpublish.trust.folders import read_change
 from mlpublish.trust.keys import crypto_signer
 
 APP = App(id="com.acme.digits", version="2.0")
@@ -27,13 +28,18 @@ def role_of(release: Release) -> Targets:
     return roles.parse((release.folder / "targets.json").read_bytes(), Targets, "targets").signed
 
 
-def test_a_release_is_the_bundle_the_role_and_the_roots(new_release: NewRelease, development: Development) -> None:
+def test_a_release_is_the_bundle_the_role_the_roots_and_the_change_that_it_is(
+    new_release: NewRelease, development: Development
+) -> None:
     release = new_release(b"one")
     assert sorted(file.name for file in release.folder.iterdir()) == [
-        release.bundle.path.name, "release.json", "roots", "targets.json",
+        "change.json", release.bundle.path.name, "present", "release.json", "reviews", "roots", "targets.json",
     ]  # fmt: skip
     assert digest_of(release.bundle.path.read_bytes()) == release.bundle.sha256
     assert (release.folder / "roots" / "1.root.json").read_bytes() == development.first_root(APP.id)
+    kept = read_change(release.folder)
+    assert kept.change.signed_with(kept.reviews)["targets"].metadata == (release.folder / "targets.json").read_bytes()
+    assert kept.change.proposed_by == development.signer("targets").public_key.keyid
     role = role_of(release)
     facts = roles.releases_of(role)[1]
     assert (role.version, release.base, release.number) == (2, 1, 1)

@@ -102,6 +102,11 @@ def test_one_key_that_is_listed_twice_is_one_person(way: str) -> None:
     assert len(root.get_verification_result("targets", role.signed_bytes, role.signatures).signed) == 2  # by the specification
     (need,) = needs(hands.change({"targets": role}), as_root(Metadata(root)))
     assert (len(need.signed), need.waiting, need.missing) == (1, (), 1)
+    for left in (key.keyid, twin.keyid):
+        once = deepcopy(role)
+        del once.signatures[left]
+        (need,) = needs(hands.change({"targets": once}), as_root(Metadata(root)))
+        assert (len(need.signed), need.waiting, need.missing) == (1, (), 1)
 
 
 def founding(pin: SSlibKey | None = None) -> Change:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import FormatError, NewerFormat, VerificationError
+from mlpublish.errors import FormatError, NewerFormat, RecipeError, VerificationError
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.trust import roles
@@ -185,6 +185,12 @@ def test_each_wrong_member_of_a_review_is_blamed(bend: Bend, field: str) -> None
     assert blamed(Review.from_bytes, APPROVED, bend) == field
 
 
+def test_a_comment_that_is_no_text_is_signed_by_nobody() -> None:
+    """As a shell hands in bytes of another encoding."""
+    with pytest.raises(RecipeError, match="not proper text"):
+        reviewed(CHANGE, ("root",), hands.signer("alice"), comment=b"caf\xe9".decode("utf-8", "surrogateescape"))
+
+
 def test_a_rejection_signs_no_role() -> None:
     assert (REJECTION.signatures, REJECTION.digests, REJECTION.comment) == ({}, {}, "No.")
     rejected = json.loads(REJECTION.to_bytes())
@@ -220,6 +226,9 @@ def test_signatures_are_put_in_and_one_who_signs_again_replaces_the_own() -> Non
     assert signed.role("channels").signatures == {}
     assert signed.to_bytes() == replace(CHANGE, edits=CHANGE.signed_with((APPROVAL, bob))).to_bytes()
     assert signed.edits == signed.signed_with((bob,))
+    for first, second in ((bob, APPROVAL), (APPROVAL, bob)):
+        step = replace(CHANGE, edits=CHANGE.signed_with((first,)))
+        assert replace(step, edits=step.signed_with((second,))).to_bytes() == signed.to_bytes()
 
 
 def test_every_document_of_a_newer_format_is_refused() -> None:

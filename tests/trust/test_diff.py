@@ -184,6 +184,13 @@ def test_a_policy_file_that_is_not_what_its_custom_says_is_told() -> None:
     assert '+ targets["policy.json"].length: 1' in sentences
 
 
+def test_a_policy_that_carries_more_than_its_format_says_is_told_as_it_stands() -> None:
+    """A later mlpublish could obey what this one does not know."""
+    sentences = edited("targets", lambda document: document["targets"][POLICY_PATH]["custom"].update(country="ch"))
+    assert '+ targets["policy.json"].custom.country: "ch"' in sentences
+    assert '+ targets["policy.json"].custom.floors["ios/2.0"]: 1' in sentences
+
+
 def keys_of(document: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = document["keys"] if "keys" in document else document["delegations"]["keys"]
     return found
@@ -227,9 +234,11 @@ def test_every_member_of_a_key_is_told(field: str) -> None:
 
 
 def test_a_key_that_is_written_otherwise_is_told() -> None:
-    """The frame of a PEM is left out only where it is the usual one."""
+    """The frame of a PEM is left out only where it is the usual one, the type where the scheme tells it."""
     document = document_of(ROLES["root"])
     keyid = next(each for each, key in document["keys"].items() if key["keytype"] == "ecdsa")
+    (sentence,) = edited("root", lambda document: document["keys"][keyid].update(keytype="ecdsa-sha2-nistp256"))
+    assert sentence.endswith('.keytype: "ecdsa-sha2-nistp256"')
     sentences = edited("root", lambda document: document["keys"][keyid]["keyval"].update(
         public="x\n" + document["keys"][keyid]["keyval"]["public"]))  # fmt: skip
     assert len(sentences) == 1

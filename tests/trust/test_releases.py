@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +16,18 @@ from mlpublish.formats.policy import Policy
 from mlpublish.publishing.publish import publish
 from mlpublish.repository import pinning, review, review_files
 from mlpublish.repository.development import Development
+from mlpublish.repository.edits import edits_for
+from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.review import Where
 from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
-from mlpublish.trust.changes import Change, Review
+from mlpublish.trust.changes import Change, Review, reviewed
 from mlpublish.trust.detached import sign_detached
+from mlpublish.trust.folders import write_review
 from mlpublish.trust.intents import Intent
 from mlpublish.trust.keys import crypto_signer, new_key
 from mlpublish.trust.releases import read_release, signature_file
 from mlpublish.trust.verify import verify
-from tests import hands
 from tests.production import APP, Production
 
 NewRelease = Callable[..., Release]
@@ -243,23 +244,66 @@ def test_it_goes_with_the_release_and_its_number_is_never_used_again(legacy: Rel
     assert head.policy.retired == (1,)
 
 
-def test_reviewers_see_it_carry_it_and_make_it_again(production: Production, tmp_path: Path) -> None:
-    """Two of three sign; in between the base moves; it is carried by files at last."""
+@pytest.fixture
+def waiting(production: Production, tmp_path: Path) -> tuple[Release, str]:
+    """A release with a detached signature that one of two holders signed, and its change."""
     production.stand()
-    signed = sign(
-        production.new_bundle(b"one"), repository=production.tree, app=APP, signer=production.signer("alice"), legacy=PIN,
-        out=tmp_path / "release",
-    )  # fmt: skip
-    content = signature_file(signed.bundle.path).read_bytes()
-    waiting = publish(signed, to=production.at).change
-    shown = review.show(production.where("bob"), waiting)
+    bundle, alice = production.new_bundle(b"one"), production.signer("alice")
+    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    change = publish(release, to=production.at).change
+    assert change is not None
+    return release, change
+
+
+def stands(production: Production, release: Release) -> bool:
+    """Whether the very signature of the release's folder was published."""
+    target = production.head().targets.signed.targets[signature_path(1)]
+    return production.store.read(roles.stored_at(target)) == signature_file(release.bundle.path).read_bytes()
+
+
+def test_reviewers_see_it_and_carry_it(production: Production, waiting: tuple[Release, str], tmp_path: Path) -> None:
+    release, change = waiting
+    shown = review_files.save(production.where("bob"), tmp_path / "saved", change)
     assert any(each.what == "signature beside release 1" for each in shown.differences)
-    kept = read_release(signed.folder).change
-    assert kept is not None
-    production.agree(Intent(kind="policy", floors={"ios/9.0": 0}), "bob", "carol") if False else None
-    review_files.save(production.where("bob"), tmp_path / "saved", waiting)
-    assert signature_file(tmp_path / "saved" / signed.bundle.path.name).read_bytes() == content
+    carried = signature_file(tmp_path / "saved" / release.bundle.path.name)
+    assert carried.read_bytes() == signature_file(release.bundle.path).read_bytes()
     review_files.sign(tmp_path / "saved", signer=production.signer("bob"), root=production.first_root)
     assert review_files.submit(tmp_path / "saved", to=production.at).state == "committed"
-    target = production.head().targets.signed.targets[signature_path(1)]
-    assert production.store.read(roles.stored_at(target)) == content
+    assert stands(production, release)
+
+
+def test_a_release_that_nobody_published_is_submitted_with_it(production: Production, tmp_path: Path) -> None:
+    production.stand()
+    bundle, alice = production.new_bundle(b"one"), production.signer("alice")
+    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    review_files.sign(release.folder, signer=production.signer("bob"), root=production.first_root)
+    assert review_files.submit(release.folder, to=production.at).state == "committed"
+    assert stands(production, release)
+
+
+def test_a_release_that_is_made_again_keeps_it(production: Production, waiting: tuple[Release, str]) -> None:
+    release, change = waiting
+    other = Intent(kind="policy", expiry_days=60)
+    edits = edits_for(other, production.head(), production.store.read)
+    competing = Change(app_id=APP.id, intent=other, proposed_by="", edits=edits)
+    reviews = tuple(reviewed(competing, ("targets",), production.signer(name)) for name in ("bob", "carol"))
+    endpoint_for(production.at).propose(APP.id, competing, reviews, review.policy_blob(competing))
+    again = review.rebase(production.where("alice"), change)
+    assert any(each.what == "signature beside release 1" for each in again.differences)
+    assert production.sign("bob", again.change.id).state == "committed"
+    assert stands(production, release)
+
+
+def test_nobody_is_shown_to_have_said_what_is_not_signed_with_that_key(
+    production: Production, waiting: tuple[Release, str]
+) -> None:
+    """A file can put words into anybody's mouth."""
+    release, _ = waiting
+    root = production.first_root
+    assert [each.review.keyid for each in review_files.look(release.folder, root=root).reviews] == [production.id("alice")]
+    said = Review.from_bytes(review_of(release).read_bytes())
+    forged = replace(said, keyid=production.id("bob"), comment="I looked at the parity, all is well.")
+    write_review(release.folder, forged)
+    report = review_files.look(release.folder, root=root)
+    assert [each.review.keyid for each in report.reviews] == [production.id("alice")]
+    assert report.missing == 1

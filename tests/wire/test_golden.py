@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+from tuf.api.metadata import Metadata
 
 from mlpublish.artifacts import App, Bundle, ConvertedModel
 from mlpublish.checking.device import Device, Installed, State
@@ -20,12 +23,18 @@ from mlpublish.formats.channel import Channel, Entry, ReleaseFacts
 from mlpublish.formats.evidence import Feature, Interface, MlflowLineage, ParityReport, Provenance, Tolerance
 from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry
 from mlpublish.formats.policy import Policy
-from mlpublish.formats.wire import digest_of, dump
+from mlpublish.formats.wire import Reader, digest_of, dump
 from mlpublish.repository import commits
 from mlpublish.repository.endpoint import Edit
-from mlpublish.trust import roles
+from mlpublish.repository.founding import Held, Holders
+from mlpublish.repository.records import Closed, Received
+from mlpublish.trust.approval import Present
 from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.changes import Change, Review, reviewed
+from mlpublish.trust.intents import Intent
 from mlpublish.trust.releases import write_release
+from mlpublish.trust.roles import S
+from tests import hands
 
 FOLDER = Path(__file__).with_name("v1")
 UPDATE = "MLPUBLISH_UPDATE_GOLDENS"
@@ -127,6 +136,63 @@ ERROR = AlreadyPublished(
 EDITS = {"targets": Edit(base=5, metadata=b'{"signed": "caf\xc3\xa9"}\n')}
 
 
+def dated(role: Metadata[S]) -> Metadata[S]:
+    """The role as it would be whenever, and with whatever library, it was made."""
+    role.signed.expires, role.signed.spec_version = datetime(2030, 1, 1, tzinfo=UTC), "1.0.31"
+    return role
+
+
+ROOT, APP_ROLE, CHANNELS_ROLE = dated(hands.root()), dated(hands.app_role(POLICY)), dated(hands.channels_role())
+NEXT_APP_ROLE = dated(hands.app_role(POLICY, releases=[17], version=6))
+CHANGES = {
+    "change-found.json": hands.change(
+        {"root": ROOT, "targets": APP_ROLE, "channels": CHANNELS_ROLE}, Intent(kind="found", pin=hands.public("rosa"))
+    ),
+    "change-release.json": hands.change({"targets": NEXT_APP_ROLE}, Intent(kind="release", release=17), by="alice"),
+    "change-policy.json": hands.change(
+        {"targets": NEXT_APP_ROLE},
+        Intent(
+            kind="policy",
+            withdraw={14: "biased"},
+            reinstate=(13,),
+            floors={"ios/2.0": 15},
+            remove=(12,),
+            publisher_may_approve=False,
+            expiry_days=60,
+        ),
+        by="bob",
+    ),
+    "change-rotate.json": hands.change(
+        {"root": dated(hands.root(root=["alice", "dave"], version=2))},
+        Intent(kind="rotate", role="root", add=(hands.public("dave"),), drop=(hands.keyid("bob"),), threshold=2),
+        by="carol",
+    ),
+}
+
+
+def said(verdict: str, comment: str) -> Review:
+    """A review at a fixed moment; Ed25519 signs the same bytes in the same way."""
+    change, signer = CHANGES["change-release.json"], hands.signer("alice")
+    names = tuple(change.edits) if verdict == "approve" else ()
+    made = reviewed(change, names, signer, verdict=verdict, comment=comment)
+    moment = replace(made, at="2026-01-31T12:00:00Z")
+    return replace(moment, signature=signer.sign(moment.signed_bytes).signature)
+
+
+APPROVAL, REJECTION = said("approve", ""), said("reject", "The café is closed.")
+RECEIVED = Received(review=REJECTION, at="2026-01-31T12:00:01Z")
+CLOSED = Closed(outcome="rejected", at="2026-01-31T12:00:01Z", by=hands.keyid("alice"), reason=REJECTION.comment)
+HOLDERS = Holders(
+    roles={
+        "root": Held(keys=tuple(map(hands.public, hands.HOLDERS)), threshold=2),
+        "targets": Held(keys=(hands.public("alice"), hands.public("bob"))),
+        **{name: Held(keys=(hands.public(name),)) for name in ("channels", "snapshot", "timestamp")},
+    },
+    pin=hands.public("rosa"),
+)
+FULL_POLICY = replace(POLICY, retired=(3, 12), expiry_days=365, publisher_may_approve=False)
+
+
 def bundle(scratch: Path) -> bytes:
     files = [("models/digits.mlmodel", MODEL), ("manifest.json", MANIFEST.to_bytes()), ("files/labels.txt", LABELS)]
     archive.write(scratch / "bundle.zip", files)
@@ -157,9 +223,30 @@ def converted(scratch: Path) -> bytes:
 def release(scratch: Path) -> bytes:
     (scratch / "digits-3.zip").write_bytes(bundle(scratch))
     made = Bundle(path=scratch / "digits-3.zip", manifest=MANIFEST, length=1, sha256="0" * 64)
-    role = roles.new_channels_role(APP.id)
-    written = write_release(scratch / "release", bundle=made, app=APP, number=17, base=5, role=role, roots=())
-    return (written.folder / "release.json").read_bytes()
+    return Path(_released(scratch, made), "release.json").read_bytes()
+
+
+def release_folder(scratch: Path) -> bytes:
+    """The names of everything in it."""
+    (scratch / "digits-3.zip").write_bytes(bundle(scratch))
+    made = _released(scratch, Bundle(path=scratch / "digits-3.zip", manifest=MANIFEST, length=1, sha256="0" * 64))
+    return dump({"files": sorted(file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file())})
+
+
+def _released(scratch: Path, made: Bundle) -> Path:
+    change = CHANGES["change-release.json"]
+    written = write_release(
+        scratch / "release",
+        bundle=made,
+        app=APP,
+        number=17,
+        change=change,
+        review=APPROVAL,
+        present=Present(root=ROOT, targets=APP_ROLE, channels=CHANNELS_ROLE),
+        roots=[ROOT.to_bytes()],
+        detached=b"signature",
+    )
+    return written.folder
 
 
 def device(scratch: Path) -> bytes:
@@ -173,8 +260,16 @@ FORMATS: dict[str, Callable[[Path], bytes]] = {
     "bundle.zip": bundle,
     "channel.json": lambda _: CHANNEL.to_bytes(),
     "policy.json": lambda _: POLICY.to_bytes(),
+    "policy-full.json": lambda _: FULL_POLICY.to_bytes(),
     "release-facts.json": lambda _: dump(FACTS.to_dict()),
     "release.json": release,
+    "release-folder.json": release_folder,
+    **{name: lambda _, change=change: change.to_bytes() for name, change in CHANGES.items()},
+    "review-approve.json": lambda _: APPROVAL.to_bytes(),
+    "review-reject.json": lambda _: REJECTION.to_bytes(),
+    "review-received.json": lambda _: dump(RECEIVED.to_dict()),
+    "closed.json": lambda _: dump(CLOSED.to_dict()),
+    "holders.json": lambda _: HOLDERS.to_bytes(),
     "commit.json": lambda _: commits.to_document(EDITS),
     "converted.json": converted,
     "device.json": device,
@@ -224,6 +319,15 @@ def test_every_golden_file_is_read_back_as_what_it_was_written_from() -> None:
     assert Manifest.from_bytes(golden_bytes("manifest.json")) == MANIFEST
     assert Channel.from_bytes(golden_bytes("channel.json")) == CHANNEL
     assert Policy.from_dict(json.loads(golden_bytes("policy.json"))) == POLICY
+    assert Policy.from_dict(json.loads(golden_bytes("policy-full.json"))) == FULL_POLICY
+    for name, change in CHANGES.items():
+        assert Change.from_bytes(golden_bytes(name)) == change
+    for name, review in (("review-approve.json", APPROVAL), ("review-reject.json", REJECTION)):
+        assert Review.from_bytes(golden_bytes(name)) == review
+        review.verify(hands.public("alice"))
+    assert Received.from_reader(Reader.parse(golden_bytes("review-received.json"), what="review")) == RECEIVED
+    assert Closed.from_reader(Reader.parse(golden_bytes("closed.json"), what="closed.json")) == CLOSED
+    assert Holders.from_bytes(golden_bytes("holders.json")) == HOLDERS
     assert ReleaseFacts.from_dict(json.loads(golden_bytes("release-facts.json"))) == FACTS
     assert commits.from_document(golden_bytes("commit.json")) == EDITS
     assert State.from_bytes(golden_bytes("state.json")) == STATE
