@@ -62,11 +62,12 @@ class ChangeReport(Shown):
         return tuple(limits)
 
     def rows(self) -> Mapping[str, object]:
-        who = self.names.get(self.change.proposed_by, "nobody yet")
+        by = self.change.proposed_by
+        said = f"said by {self.names.get(by, by[:12])}, not verified" if by else "not verified"
         shown: dict[str, object] = {
             "change": f"{self.change.id} of {self.app_id}",
             "state": self.state,
-            "meant": f"{self.change.intent.summary} (said by {who}, not verified)",
+            "meant": f"{self.change.intent.summary} ({said})",
         }
         for index, each in enumerate((each for each in self.differences if not each.routine), 1):
             shown[f"does {index}"] = f"{each.role}  {self._short(each)}"

@@ -226,6 +226,10 @@ def test_after_a_competing_change_one_is_made_again_from_there(there: Production
     with pytest.raises(Conflict, match="made from version 1 of the targets role, which is at 2 now") as refused:
         there.sign("bob")
     assert f"mlpublish review rebase {old}" in refused.value.remedy
+    by_hand = reviewed(there.changes.read(old).change, ("targets",), there.signer("bob"))
+    with pytest.raises(Conflict, match="which is at 2 now"):  # whatever program signs
+        there.where().access.endpoint.review(there.app.id, old, by_hand)
+    assert len(there.changes.read(old).reviews) == 1
     assert [each.state for each in review.changes(there.where()) if each.change.id == old] == ["moved"]
     report = review.rebase(there.where("alice"), old)
     assert (report.state, report.missing, report.change.intent.release) == ("waiting", 1, 1)

@@ -28,19 +28,18 @@ def proposed(production: Production, does: Intent, *names: str, says: Intent | N
 @pytest.mark.parametrize(
     "says",
     [
-        policy(floors={"ios/2.0": 1, "ios/3.0": 9}),
-        policy(floors={"ios/2.0": 9}),
-        policy(floors={"ios/2.0": 1}, publisher_may_approve=False),
-        rotation("channels", drop=[]),
+        lambda _: policy(floors={"ios/2.0": 1, "ios/3.0": 9}),
+        lambda _: policy(floors={"ios/2.0": 9}),
+        lambda _: policy(floors={"ios/2.0": 1}, publisher_may_approve=False),
+        lambda production: rotation("channels", add=[production.public("mallory")]),
+        lambda _: rotation("targets", threshold=1),
     ],
 )
 def test_an_intent_that_means_more_than_the_change_does_is_refused(
-    production: Production, below: Callable[[Path], dict[str, str]], says: Intent
+    production: Production, below: Callable[[Path], dict[str, str]], says: Callable[[Production], Intent]
 ) -> None:
     production.stand()
-    stranger = production.public("mallory")
-    meant = rotation("channels", add=[stranger]) if says.kind == "rotate" else says
-    change = proposed(production, policy(floors={"ios/2.0": 1}), "alice", says=meant)
+    change = proposed(production, policy(floors={"ios/2.0": 1}), "alice", says=says(production))
     proposed(production, policy(expiry_days=60), "bob", "carol")
     before = below(production.tree)
     with pytest.raises(VerificationError, match="says that it means more than it does") as caught:

@@ -17,7 +17,7 @@ from tuf.api.serialization import SerializationError
 from mlpublish.errors import FormatError
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.trust import roles
-from mlpublish.trust.diff import Difference, diff
+from mlpublish.trust.diff import Difference, beyond, diff
 from mlpublish.trust.keys import crypto_signer, new_key
 from tests import hands
 
@@ -363,3 +363,18 @@ def test_a_member_that_tuf_does_not_know_is_told_and_looks_like_no_other(name: s
     assert sentences
     words = {each.what for name in ROLES for each in diff(name, None, ROLES[name])}
     assert {each.partition(": ")[0].removeprefix("+ ") for each in sentences}.isdisjoint(words)
+
+
+def test_what_one_change_does_beyond_another_is_told_whatever_moved_in_between() -> None:
+    """Versions, expiries and the number of keys move with the base; a threshold that is altered does not."""
+    three = diff("root", hands.root(), hands.root(targets=["alice", "bob", "carol", "dave"], version=2))
+    after = hands.root(targets=["alice", "bob", "carol", "erin"], version=2)
+    again = hands.root(targets=["alice", "bob", "carol", "erin", "dave"], version=3, expires=roles.after(100))
+    assert beyond(three, diff("root", after, again)) == ()
+    again.signed.roles["targets"].threshold = 1
+    (more,) = beyond(three, diff("root", after, again))
+    assert more.sentence == "~ threshold of targets: 2 of 4 → 1 of 5"
+    again.signed.add_key(hands.public("mallory"), "root")
+    assert [each.what.partition(" (")[0] for each in beyond(three, diff("root", after, again))] == [
+        "key of root mallory", "threshold of targets",
+    ]  # fmt: skip

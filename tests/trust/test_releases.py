@@ -307,3 +307,15 @@ def test_nobody_is_shown_to_have_said_what_is_not_signed_with_that_key(
     report = review_files.look(release.folder, root=root)
     assert [each.review.keyid for each in report.reviews] == [production.id("alice")]
     assert report.missing == 1
+
+
+def test_one_that_is_added_later_is_reviewed_by_files_as_well(production: Production, tmp_path: Path) -> None:
+    production.stand()
+    production.release(b"one", "alice", "bob")
+    bundle, alice = production.new_bundle(b"one"), production.signer("alice")
+    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    report = review_files.sign(release.folder, signer=production.signer("bob"), root=production.first_root)
+    done = {each.what for each in report.differences if not each.routine}
+    assert done - {"expires"} == {"signature beside release 1"}  # the expiry is another one in another second
+    assert review_files.submit(release.folder, to=production.at).state == "committed"
+    assert stands(production, release)
