@@ -49,6 +49,7 @@ class Metadata:
         self._device = device
         self._app_id = app_id
         clock.refuse_expired(self._copied("root", "timestamp", "snapshot", "targets"))
+        roles.check_root_bound(roles.parse((device.folder / _COPY / "root.json").read_bytes(), Root, "root").signed, app_id)
         if self.policy.app_id != app_id:
             raise VerificationError(f"The repository is for {self.policy.app_id}.", remedy="Ask the app's own.", field="app")
         self._keep()

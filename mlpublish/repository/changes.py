@@ -10,7 +10,6 @@ All but ``open.json`` are create-only. A crash leaves a change that the next rev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,7 +52,7 @@ class Changes:
             NotFound: there is none of that id.
         """
         folder = f"changes/{change_id}"
-        if re.fullmatch(CHANGE_ID, change_id) is None or not self._store.exists(f"{folder}/change.json"):
+        if not self._knows(change_id):
             raise NotFound(
                 f"{self._repository.app_id} has no change {change_id!r}.", remedy="See: mlpublish review list.", field="change"
             )

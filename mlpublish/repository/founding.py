@@ -90,7 +90,8 @@ def founding(policy: Policy, holders: Holders) -> Change:
     Raises:
         SigningError: keys or thresholds that nobody may be appointed with.
     """
-    root = Root(version=1, expires=roles.after(roles.ROOT_DAYS), consistent_snapshot=True)
+    bound = {roles.APP_FIELD: policy.app_id}
+    root = Root(version=1, expires=roles.after(roles.ROOT_DAYS), consistent_snapshot=True, unrecognized_fields=bound)
     for name in ("root", "targets", "snapshot", "timestamp"):
         for key in holders.roles[name].keys:
             root.add_key(key, name)

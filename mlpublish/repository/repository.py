@@ -185,6 +185,7 @@ class AppRepository:
         if root is not None:
             rules.refuse_expired("root", root)
             rules.refuse_large_root(len(edits["root"].metadata))
+            roles.check_root_bound(root.signed, self.app_id)
             rules.refuse_mistakes(root)
             current = head.root.signed.version
             self._refuse_moved("root", edits["root"].base, root.signed.version, current)

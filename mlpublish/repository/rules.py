@@ -55,12 +55,12 @@ def refuse_unreadable(name: str, role: Metadata[Targets], length: int, head: Hea
 
 def refuse_other_app(app_id: str, targets: Targets, channels: Targets) -> None:
     """A role of another app, which verifies wherever apps share keys."""
-    roles.check_bound(channels, app_id)
     policy = roles.policy_of(targets)
     if policy.app_id != app_id:
         raise EndpointRefused(
             f"The app role is for {policy.app_id}, not {app_id}.", remedy="Publish to the app it was signed for."
         )
+    roles.check_bound(channels, app_id)
 
 
 def refuse_other_bytes(head: Head, new: Targets) -> None:

@@ -114,6 +114,22 @@ def check_bound(role: Targets, app_id: str) -> None:
         )
 
 
+def check_root_bound(root: Root, app_id: str) -> None:
+    """Hold a root against the app whose repository it stands in.
+
+    Apps of one house often share their root keys; then another app's next root would verify here, and hand this app to
+    whoever holds the roles there. A root that names no app (another tool made it) is bound by its keys alone.
+
+    Raises:
+        VerificationError: it names another app.
+    """
+    bound = root.unrecognized_fields.get(APP_FIELD, app_id)
+    if bound != app_id:
+        raise VerificationError(
+            f"Root {root.version} is of {bound}, not of {app_id}.", remedy="Take the app's own root.", field="root"
+        )
+
+
 def new_snapshot(version: int, days: float, targets: int, channels: int) -> Metadata[Snapshot]:
     """A snapshot that names one version of each signed role; not signed yet."""
     meta = {"targets.json": MetaFile(targets), f"{CHANNELS}.json": MetaFile(channels)}

@@ -77,7 +77,7 @@ def test_both_at_once_is_for_who_may_release(post: Any, channel_commit: Any, rel
 @pytest.mark.parametrize("role", TOKENS)
 def test_monitors_read_and_upload_nothing(send: Any, bearer: Any, role: str) -> None:
     listed = send("GET", "/v1/apps", bearer(role))
-    assert (listed.status, json.loads(listed.body)) == (200, {"apps": [APP]})
+    assert (listed.status, json.loads(listed.body)) == (200, {"apps": [APP], "begun": []})
     address = f"/v1/blobs/sha256/{digest_of(b'x')}"
     assert send("HEAD", address, bearer(role)).status == (404 if role in WRITERS else 403)
     assert send("PUT", address, bearer(role), b"x").status == (201 if role in WRITERS else 403)
