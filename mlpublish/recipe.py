@@ -18,6 +18,7 @@ from mlpublish.formats.evidence import Tolerance
 from mlpublish.publishing.publish import publish
 from mlpublish.reporting.progress import Progress, Tell, shown
 from mlpublish.repository import channels, defaults
+from mlpublish.repository.access import access
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.signing.sign import sign
 from mlpublish.trust.signer import Signer
@@ -33,6 +34,7 @@ class Recipe:
         to: the endpoint.
         repository: where the app role is read from.
         signer, operator: opened once, since a key may ask for its passphrase.
+        root: the app's trusted root, if it is given.
         options: keywords of ``convert()``.
     """
 
@@ -43,6 +45,7 @@ class Recipe:
     signer: Signer
     operator: Signer
     token: str | None
+    root: Path | str | bytes | None
     options: dict[str, Any]
 
 
@@ -64,6 +67,7 @@ def release(
     out: Path | str | None = None,
     trust_pickle: bool = False,
     progress: Progress = True,
+    root: Path | str | bytes | None = None,
 ) -> Receipt:
     """Take models the whole street: convert, bundle, sign, publish, and point the channel at the release.
 
@@ -87,6 +91,7 @@ def release(
         out: a folder that keeps the converted models, the bundle and the release; by default nothing is kept.
         trust_pickle: unpickle model files (which runs code in them).
         progress: False for silence, or a function that is told each step.
+        root: the app's trusted root; by default mlpublish.toml's, or the development repository's.
 
     Returns:
         A Receipt. Releasing again what the channel offers changes nothing and says so (``created`` is False); rollout and
@@ -107,7 +112,7 @@ def release(
         )
     asked = {} if tolerance is None else {"tolerance": tolerance}
     options = {"samples": samples, "trust_pickle": trust_pickle, **settings.load().recipe, **asked}
-    recipe = _settled(app, app_version, platform, channel, to, repository, signer, token, options)
+    recipe = _settled(app, app_version, platform, channel, to, repository, signer, token, root, options)
     with ExitStack() as stack:
         tell = stack.enter_context(shown(progress, steps=len(models) + 3))
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -126,6 +131,7 @@ def release(
             repository=recipe.repository,
             signer=recipe.operator,
             token=recipe.token,
+            root=recipe.root,
             newer_is_fine=receipt.created,  # then somebody was faster with the next one, and nothing goes back
         )
     return replace(receipt, channel=recipe.channel)
@@ -140,6 +146,7 @@ def _settled(
     repository: str | Path | None,
     signer: Signer | str | None,
     token: str | None,
+    root: Path | str | bytes | None,
     options: dict[str, Any],
 ) -> Recipe:
     """Fill in what the configuration says, and fail now rather than after minutes of converting."""
@@ -160,6 +167,8 @@ def _settled(
     publisher, operator = (
         defaults.signer_of(role, given, development) for role, given in (("targets", signer), ("channels", None))
     )
+    if development is None:
+        access(who.id, where, root=root).must_trust()
     bearer = defaults.token_of(token, development, endpoint)
     _reach(str(endpoint), bearer)
     return Recipe(
@@ -170,6 +179,7 @@ def _settled(
         signer=publisher,
         operator=operator,
         token=bearer,
+        root=root,
         options=options,
     )
 
@@ -194,7 +204,8 @@ def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receip
     """Sign and publish; if somebody published in between, sign again from the new state."""
     tell("Signing and publishing")
     for left in reversed(range(_TRIES)):
-        signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=folder / "release")
+        out, root = folder / "release", recipe.root
+        signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=out, root=root)
         try:
             return publish(signed, to=recipe.to, token=recipe.token, repository=recipe.repository)
         except (Conflict, AlreadyPublished) as error:  # somebody else took the number, or moved the role

@@ -181,7 +181,7 @@ def _located(value: str | None, base: Path) -> str | None:
 
 
 def _key(values: Mapping[str, object], role: str, base: Path) -> str:
-    return KeyUri.parse(_text(values, role) or "").under(base)
+    return _uri(_text(values, role) or "", base)
 
 
 def _keys(values: Mapping[str, object], role: str, base: Path) -> tuple[str, ...]:
@@ -190,7 +190,19 @@ def _keys(values: Mapping[str, object], role: str, base: Path) -> tuple[str, ...
         raise RecipeError(
             f"{FILE}: {role} must be a key URI or a list of them.", remedy='Write it as "file:key.pem".', field=role
         )
-    return tuple(KeyUri.parse(uri).under(base) for uri in uris)
+    return tuple(_uri(uri, base) for uri in uris)
+
+
+def _uri(text: str, base: Path) -> str:
+    """A key URI with its paths made relative to the file; a file that lies in whatever folder is current loads no library."""
+    uri = KeyUri.parse(text)
+    if "module-path" in uri.query:
+        raise RecipeError(
+            f"{FILE} names a PKCS#11 module, which is code that would run.",
+            remedy="Name it by MLPUBLISH_PKCS11_MODULE, or in the URI of --key.",
+            field="module-path",
+        )
+    return uri.under(base)
 
 
 def _text(values: Mapping[str, object], key: str) -> str | None:

@@ -110,11 +110,23 @@ def present() -> Present:
     )
 
 
-def change(edits: Mapping[str, Metadata[Root] | Metadata[Targets]], intent: Intent | None = None, *, by: str = "") -> Change:
-    """A change that says it was made from the version before each of these roles."""
+def change(
+    edits: Mapping[str, Metadata[Root] | Metadata[Targets]],
+    intent: Intent | None = None,
+    *,
+    by: str = "",
+    before: Present | None = None,
+) -> Change:
+    """A change that says it was made from the version before each of these roles, by default from ``present()``."""
     return Change(
         app_id=APP_ID,
         intent=intent or Intent(kind="policy"),
         proposed_by=keyid(by) if by else "",
-        edits={name: Edit(base=role.signed.version - 1, metadata=role.to_bytes()) for name, role in edits.items()},
+        edits={name: _edit(name, role, before or present()) for name, role in edits.items()},
     )
+
+
+def _edit(name: str, role: Metadata[Root] | Metadata[Targets], present: Present) -> Edit:
+    base, before = role.signed.version - 1, present.role(name)
+    said = digest_of(before.signed_bytes) if base and before is not None else ""
+    return Edit(base=base, metadata=role.to_bytes(), present=said)

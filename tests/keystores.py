@@ -161,3 +161,28 @@ def kms(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Iterator[Kms]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    """One DER value (X.690, §8.1)."""
+    content = b"".join(parts)
+    length = len(content).to_bytes(4).lstrip(b"\0") or b"\0"
+    return bytes([tag]) + (length if length < b"\x80" and len(length) == 1 else bytes([0x80 + len(length)]) + length) + content
+
+
+def number(value: int) -> bytes:
+    return der(0x02, value.to_bytes(value.bit_length() // 8 + 1))
+
+
+def encrypted_key(derivation: str, *numbers: int) -> bytes:
+    """An EncryptedPrivateKeyInfo (RFC 8018, §A) whose password is hashed as often as these numbers say; nothing is in it."""
+    oids = {"PBES2": "2a864886f70d01050d", "PBKDF2": "2a864886f70d01050c", "scrypt": "2b06010401da47040b"}
+    oids |= {"AES": "60864801650304012a", "3DES": "2a864886f70d010c0103", "JCE": "2b060104012a021301"}
+    oid = {name: der(0x06, bytes.fromhex(text)) for name, text in oids.items()}
+    derived = der(0x30, der(0x04, b"saltsalt"), *map(number, numbers))
+    if derivation in ("3DES", "JCE"):
+        algorithm = der(0x30, oid[derivation], derived)
+    else:
+        cipher = der(0x30, oid["AES"], der(0x04, bytes(16)))
+        algorithm = der(0x30, oid["PBES2"], der(0x30, der(0x30, oid[derivation], derived), cipher))
+    return der(0x30, algorithm, der(0x04, bytes(64)))

@@ -132,6 +132,12 @@ class Production:
     def policy(self) -> Policy:
         return self.head().policy
 
+    def trusted_in(self, folder: Path, *app_ids: str) -> None:
+        """Write what whoever signs has in a folder: the first root of each app (of this one, by default)."""
+        known = [self.for_app(app_id) for app_id in app_ids] or [self]
+        written = (f'[apps."{each.app.id}"]\nroot = "{each.first_root}"\n' for each in known)
+        (folder / "mlpublish.toml").write_text("".join(written))
+
     # what people do
 
     def make(self, **held: Held) -> None:
@@ -175,7 +181,8 @@ class Production:
             self.folder.parent / "signed" / f"{self.app.id}-{digest_of(content)[:8]}-{by}-{self.head().targets.signed.version}"
         )
         bundle, signer = self.new_bundle(content), self.signer(by)
-        return sign(bundle, repository=self.tree, app=self.app, signer=signer, number=number, out=out)
+        where: dict[str, Any] = {"repository": self.tree, "root": self.first_root}
+        return sign(bundle, app=self.app, signer=signer, number=number, out=out, **where)
 
     def publish(self, content: bytes, by: str = "alice") -> Receipt:
         return publish(self.signed(content, by), to=self.at, token=self.token)
@@ -190,7 +197,8 @@ class Production:
         return receipt.number
 
     def offer(self, release: int, by: str = "olga", **keywords: Any) -> None:
-        given: dict[str, Any] = {"to": self.folder, "app_version": self.app.version, "signer": self.signer(by)}
+        given: dict[str, Any] = {"to": self.folder, "root": self.first_root}
+        given |= {"app_version": self.app.version, "signer": self.signer(by)}
         channels.set(self.app.id, release=release, **(given | keywords))
 
     # what devices see, and what time does

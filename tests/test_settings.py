@@ -132,6 +132,14 @@ def test_an_unknown_key_is_answered_with_the_nearest(text, key, nearest):
         configured(text)
 
 
+@pytest.mark.parametrize("role", ["targets", "timestamp"])
+def test_a_file_that_lies_in_the_current_folder_loads_no_library(role):
+    with pytest.raises(RecipeError, match="PKCS#11 module") as told:
+        configured(f'[keys]\n{role} = "pkcs11:object=x?module%2dpath=evil.so"')
+    assert told.value.field == "module-path"
+    configured(f'[keys]\n{role} = "pkcs11:object=x?pin-env=PIN"')
+
+
 def test_a_key_that_resembles_none_is_answered_with_all():
     with pytest.raises(RecipeError, match="Known are: repository, endpoint"):
         configured('xyzzy = "dev"')

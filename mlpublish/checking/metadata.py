@@ -139,7 +139,7 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
     shutil.copytree(device.folder / "metadata", copy)
     # an accepted root stands for ever: bootstrapping again from what a mirror says would let a fork take over
     accepted = _accepted_roots(copy)
-    bootstrap = accepted[0] if accepted else _first_root(trust, fetcher)
+    bootstrap = accepted[0] if accepted else _first_root(trust, fetcher, app_id)
     updater = Updater(str(copy), "metadata/", fetcher=fetcher, bootstrap=bootstrap)
     clock = Clock(shows=roles.now(), verified=device.state.verified_at)
     try:
@@ -170,12 +170,14 @@ def _accepted_roots(folder: Path) -> list[bytes]:
     return [found[number] for number in sorted(found)]
 
 
-def _first_root(trust: Trust, fetcher: MetadataFetcher) -> bytes:
+def _first_root(trust: Trust, fetcher: MetadataFetcher, app_id: str) -> bytes:
     if trust.root is not None:
         return trust.root
     if trust.pin is None:
         raise RecipeError("Nothing is trusted here.", remedy="Pass --root or --pin.", field="root")
-    return root_under(read_pin(trust.pin), fetcher.download_bytes("metadata/1.root.json", _ROOT_LENGTH))
+    first = root_under(read_pin(trust.pin), fetcher.download_bytes("metadata/1.root.json", _ROOT_LENGTH))
+    roles.check_root_bound(roles.parse(first, Root, "root").signed, app_id)  # apps of one house may share a pin
+    return first
 
 
 def _keep_only(cached: Path, content: bytes) -> None:

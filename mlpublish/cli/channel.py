@@ -22,6 +22,7 @@ def _edits(function: F) -> F:
     """What every edit takes."""
     for option in (
         outcome.options,
+        options.root,
         click.option("--if-current", type=int, metavar="N", help="Change nothing unless release N is offered now."),
         options.token_file,
         options.key,
@@ -176,4 +177,5 @@ def _where(given: dict[str, Any]) -> dict[str, Any]:
         "signer": given["key"],
         "token": options.token_in(given["token_file"]),
         "if_current": given["if_current"],
+        "root": given["root"],
     }

@@ -33,6 +33,11 @@ def repository(command: F) -> F:
     )(command)
 
 
+def root(command: F) -> F:
+    """``--root``."""
+    return click.option("--root", type=click.Path(path_type=Path), help="The app's trusted 1.root.json.")(command)
+
+
 def token_file(command: F) -> F:
     """``--token-file``: a token is never an argument, because arguments show in the process list."""
     return click.option(

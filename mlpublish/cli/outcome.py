@@ -20,7 +20,7 @@ import click
 
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.problem import problem_of
-from mlpublish.reporting.text import as_text
+from mlpublish.reporting.text import as_text, one_line
 from mlpublish.shown import Shown
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,7 +96,7 @@ def _pipe_may_break() -> Iterator[None]:
 
 def _one_line(*parts: str) -> str:
     """Texts in one line; what a server said must not move a terminal's cursor or colour it."""
-    return " ".join(re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", part).strip() for part in parts if part)
+    return " ".join(one_line(re.sub(r"\s+", " ", part)).strip() for part in parts if part)
 
 
 def _described(exc: BaseException) -> tuple[dict[str, Any], int]:

@@ -18,6 +18,7 @@ from mlpublish.cli import options, outcome
 @click.option("--channel", metavar="C", help="Which channel offers it.  [default: stable]")
 @options.repository
 @options.key
+@options.root
 @click.option(
     "--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Held-out samples: F.npz or F.npy."
 )
@@ -38,6 +39,7 @@ def command(
     channel: str | None,
     repository: str | None,
     key: str | None,
+    root: Path | None,
     samples: Path | None,
     tolerance: float | None,
     token_file: Path | None,
@@ -60,6 +62,7 @@ def command(
         channel=channel,
         repository=repository,
         signer=key,
+        root=root,
         samples=None if samples is None else read_samples(samples),
         tolerance=tolerance,
         token=options.token_in(token_file),

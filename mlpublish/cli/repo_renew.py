@@ -43,9 +43,10 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option(
     "--every", callback=_seconds, metavar="TIME", help="Go on, one round each 90s, 15m, 6h or 1d, until SIGTERM or Ctrl-C."
 )
+@click.option("--shorten", is_flag=True, help="Sign also what expires earlier than what stands; look at date -u first.")
 @outcome.options
 @click.pass_context
-def command(ctx: click.Context, repository: str | None, app_ids: tuple[str, ...], every: float | None) -> None:
+def command(ctx: click.Context, repository: str | None, app_ids: tuple[str, ...], every: float | None, shorten: bool) -> None:
     """Sign again what runs out: snapshot, timestamp and, with an operator's key, the channels.
 
     For folders that no server renews; in cron, in CI or as a process. The exit code is 1 if an app could not be renewed.
@@ -53,7 +54,7 @@ def command(ctx: click.Context, repository: str | None, app_ids: tuple[str, ...]
     from mlpublish.repository import defaults
     from mlpublish.repository.renew import Rounds
 
-    rounds = Rounds.at(defaults.repository_for(repository), app_ids)
+    rounds = Rounds.at(defaults.repository_for(repository), app_ids, shorten=shorten)
     if every is None:
         renewal = rounds.play()
         outcome.tell("repo.renew", renewal)

@@ -83,6 +83,11 @@ def sign(change: str | None, key: str | None, comment: str, yes: bool, every: bo
     """
     from mlpublish.repository import review_files
 
+    if change is None and not yes and not _on_a_terminal():
+        raise click.UsageError(
+            "There is no terminal to show it at: name the change that you looked at (review show tells its id), or pass --yes to "
+            "sign whatever is open."
+        )
     folder = _folder(change)
     if folder is not None:
         if key is None:
@@ -214,7 +219,7 @@ def _signed(where: Where, change: str | None, comment: str, yes: bool) -> Change
 
 def _asking(yes: bool) -> Callable[[ChangeReport], None]:
     """On a terminal a reviewer sees what a change does, and says so, before anything is signed."""
-    if yes or outcome.wants_json() or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if yes or not _on_a_terminal():
         return lambda _: None
     from mlpublish.reporting.text import as_text
 
@@ -223,6 +228,10 @@ def _asking(yes: bool) -> Callable[[ChangeReport], None]:
         click.confirm("Sign this?", abort=True, err=True)
 
     return ask
+
+
+def _on_a_terminal() -> bool:
+    return not outcome.wants_json() and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _folder(change: str | None) -> Path | None:

@@ -14,6 +14,7 @@ from mlpublish.cli import options, outcome
 @options.repository
 @options.app
 @options.key
+@options.root
 @click.option("--number", type=int, metavar="N", help="The release number; by default the next.")
 @click.option("--legacy-key", metavar="KEYURI", help="The predecessor's RSA key: put its signature beside the bundle.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The release's folder.")
@@ -25,6 +26,7 @@ def command(
     app_version: str | None,
     platform: str | None,
     key: str | None,
+    root: Path | None,
     number: int | None,
     legacy_key: str | None,
     out: Path | None,
@@ -33,5 +35,5 @@ def command(
     from mlpublish.signing.sign import sign
 
     app = options.settled(app_id, app_version, platform)
-    made = sign(bundle, repository=repository, app=app, signer=key, number=number, legacy=legacy_key, out=out)
+    made = sign(bundle, repository=repository, app=app, signer=key, number=number, legacy=legacy_key, out=out, root=root)
     outcome.tell("sign", made)

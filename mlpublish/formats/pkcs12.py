@@ -11,12 +11,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlpublish.errors import FormatError
+from mlpublish.errors import FormatError, SigningError
 
-_SEQUENCE, _OCTETS, _EXPLICIT = 0x30, 0x04, 0xA0
+MOST_ROUNDS = 10_000_000  # of a key derivation: seconds of work, and ten times what anybody asks for
+_NUMBER, _OCTETS, _SEQUENCE, _EXPLICIT = 0x02, 0x04, 0x30, 0xA0
+_SCRYPT = bytes.fromhex("06092b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11 (RFC 7914, §7)
 _DATA = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1
 _KEY_BAG, _SHROUDED_KEY_BAG, _NESTED_BAG = (bytes.fromhex(f"2a864886f70d010c0a010{kind}") for kind in (1, 2, 6))
 _FRIENDLY_NAME = bytes.fromhex("2a864886f70d010914")  # 1.2.840.113549.1.9.20
@@ -72,6 +75,7 @@ def password_fits(store: bytes, password: str) -> bool | None:
 
     Raises:
         FormatError: it is no PKCS#12 in DER.
+        SigningError: the checksum would take for ever.
     """
     try:
         safe, outer = _authenticated_safe(store), _children(_only(store, _SEQUENCE))
@@ -85,8 +89,42 @@ def password_fits(store: bytes, password: str) -> bool | None:
     if name is None:
         return None
     count = int.from_bytes(rounds[0].content) if rounds else 1
+    _refuse_rounds(count)
     key = _mac_key(name, password.encode("utf-16-be") + b"\0\0", salt.content, count)
     return hmac.compare_digest(hmac.digest(key, safe, name), wanted.content)
+
+
+def refuse_endless(key: bytes) -> None:
+    """Refuse a private key that would be decrypted for ever: how often a password is hashed, its file says.
+
+    Args:
+        key: EncryptedPrivateKeyInfo in DER (RFC 5958, §3); a key that is not encrypted passes.
+
+    Raises:
+        SigningError: it wants more than MOST_ROUNDS (with scrypt: in N, r and p together).
+        FormatError: it is no DER.
+    """
+    parts = _children(_only(key, _SEQUENCE))
+    if [each.tag for each in parts] == [_SEQUENCE, _OCTETS]:
+        numbers = list(_numbers(parts[0]))
+        _refuse_rounds(math.prod(numbers[:3]) if _SCRYPT in parts[0].content else max(numbers, default=0))
+
+
+def _numbers(value: _Value, depth: int = 0) -> Iterator[int]:
+    if value.tag == _NUMBER:
+        yield int.from_bytes(value.content)
+    elif value.tag == _SEQUENCE and depth < 8:
+        for each in _children(value.content):
+            yield from _numbers(each, depth + 1)
+
+
+def _refuse_rounds(rounds: int) -> None:
+    if rounds > MOST_ROUNDS:  # the number itself may have thousands of digits
+        raise SigningError(
+            f"The key's file wants its password to be hashed more than {MOST_ROUNDS} times, which would take for ever.",
+            remedy="Use no key file of unknown origin. Write your own anew: openssl pkcs8 -topk8 -iter 600000, or keytool.",
+            field="key",
+        )
 
 
 def _mac_key(name: str, password: bytes, salt: bytes, rounds: int) -> bytes:

@@ -68,7 +68,8 @@ def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
     """
     app_id, named = signed.release.app.id, signed.targets.signed.targets
     try:
-        head = read_head(lambda name: endpoint.read(app_id, name), trusted_root=signed.roots[0] if signed.roots else None)
+        first = signed.roots[0] if signed.roots else None
+        head = read_head(lambda name: endpoint.read(app_id, name), app_id=app_id, trusted_root=first)
     except NotFound:
         return False  # the commit says what is missing
     ours = {path: named[path] for path in release_paths(signed.release.number) if path in named}

@@ -41,8 +41,16 @@ class FolderEndpoint:
     def apps(self, *, begun: bool = False) -> tuple[str, ...]:
         return self.place.apps.ids(begun=begun)
 
-    def download(self, app_id: str, path: str, to: Path) -> None:
-        with FolderStore(self.place.repository / app_id).open(path) as stream, to.open("wb") as writing:
+    def download(self, app_id: str, path: str, to: Path, *, length: int) -> None:
+        store = FolderStore(self.place.repository / app_id)
+        found = store.length(path)
+        if found > length:
+            raise DigestMismatch(
+                f"{path} of {app_id} is not what was signed: it has {found} bytes, more than {length}.",
+                remedy="Ask whoever runs the folder.",
+                field="to",
+            )
+        with store.open(path) as stream, to.open("wb") as writing:
             shutil.copyfileobj(stream, writing, 1 << 20)
 
     def changes(self, app_id: str) -> ChangeList:

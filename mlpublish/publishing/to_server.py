@@ -43,10 +43,10 @@ class ServerEndpoint:
         more = document.texts("begun") if begun and document.has("begun") else ()
         return tuple(sorted({*document.texts("apps"), *more}))
 
-    def download(self, app_id: str, path: str, to: Path) -> None:
+    def download(self, app_id: str, path: str, to: Path, *, length: int) -> None:
         if not is_relative_path(path):
             raise NotFound(f"{path!r} is no path of an app's repository.", remedy="Use plain names joined by slashes.")
-        status = self._transport.download(f"/apps/{quote(app_id, safe='')}/{quote(path)}", to)
+        status = self._transport.download(f"/apps/{quote(app_id, safe='')}/{quote(path)}", to, length)
         if status != 200:
             raise NotFound(f"{self.uri} gives no {path} of {app_id} (HTTP {status}).", remedy="Check the names.", field="to")
 

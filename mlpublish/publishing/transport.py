@@ -23,7 +23,7 @@ import requests
 
 from mlpublish.addresses import is_loopback
 from mlpublish.connections import Bearer, new_session, proxies_for, reason_of
-from mlpublish.errors import EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
+from mlpublish.errors import DigestMismatch, EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import MAX_DOCUMENT
 
@@ -110,18 +110,22 @@ class Transport:
             time.sleep(max(wait, self._pause * 2**attempt * random.uniform(0.5, 1.5)))  # noqa: S311 - nothing secret
         raise AssertionError("the last try returns or raises")
 
-    def download(self, address: str, to: Path) -> int:
+    def download(self, address: str, to: Path, length: int) -> int:
         """Write what a GET gives to a file, again from its start where that may help.
+
+        Args:
+            length: bytes that are expected; no more are written.
 
         Returns:
             The HTTP status; the file is written for 200 alone.
 
         Raises:
+            DigestMismatch: more came.
             EndpointUnreachable: it did not arrive.
         """
         for attempt in range(_TRIES):
             try:
-                return self._fetched(address, to)
+                return self._fetched(address, to, length)
             except requests.RequestException as exc:
                 if attempt == _TRIES - 1 or not _may_pass(exc):
                     raise EndpointUnreachable(
@@ -130,11 +134,13 @@ class Transport:
             time.sleep(self._pause * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
-    def _fetched(self, address: str, to: Path) -> int:
+    def _fetched(self, address: str, to: Path, length: int) -> int:
         with self._session.get(self.base + address, timeout=_TIMEOUT, proxies=proxies_for(self.base), stream=True) as response:
             if response.status_code == 200:
                 with to.open("wb") as writing:
                     for chunk in response.iter_content(1 << 20):
+                        if writing.tell() + len(chunk) > length:
+                            raise _longer(f"{self.base}{address}", length)
                         writing.write(chunk)
             return response.status_code
 
@@ -219,6 +225,12 @@ def _answer(response: requests.Response) -> Answer:
         media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
         body=bytes(content),
         retry_after=float(wait) if re.fullmatch(r"[0-9]{1,9}", wait) else None,
+    )
+
+
+def _longer(what: str, length: int) -> DigestMismatch:
+    return DigestMismatch(
+        f"{what} is not what was signed: it has more than {length} bytes.", remedy="Ask whoever runs the server.", field="to"
     )
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from mlpublish.shown import Shown
+from mlpublish.trust.spelling import escaped, shortened
+
+_LONGEST = 4000  # characters of a line; all of it is in --json
+_UNSEEN = ("Cf", "Cs", "Co", "Cn")  # Unicode's format characters (zero width, bidi controls), surrogates, private, unassigned
 
 
 def as_text(result: Shown) -> str:
@@ -15,5 +20,9 @@ def as_text(result: Shown) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text that stays on its line: what a file or a server says must not forge another line, or move a cursor."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+    """Text that stays on its line and shows all that is in it: what a file or a server says must not forge another line, move a
+    cursor, turn the direction of what follows, or differ from another text by what nobody sees.
+    """
+    plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+    seen = "".join(escaped(letter) if unicodedata.category(letter) in _UNSEEN else letter for letter in plain)
+    return shortened(seen, _LONGEST)

@@ -28,24 +28,45 @@ class Access:
         return self.endpoint.read(self.app_id, path)
 
     def head(self) -> Head:
-        """The verified head; a server's is never taken on first use, nor where nobody says that it is fresh."""
+        """The verified head, to look at; a server's is never taken on first use, nor where nobody says that it is fresh."""
         head = self.head_as_it_is()
         if not self.endpoint.uri.startswith("file:"):
             head.refuse_stale()  # whoever answers may be replaying an old state
         return head
 
+    def trusted_head(self) -> Head:
+        """The verified head, for a key to sign on.
+
+        Whoever writes a folder chooses what its own ``1.root.json`` says, and an edit that looks harmless beside a made-up
+        present may be another beside the real one: so no key signs on first use, a folder's head neither.
+        """
+        self.must_trust()
+        return self.head()
+
+    def must_trust(self) -> None:
+        """Refuse to go on without a root of the app that is trusted here.
+
+        Raises:
+            NotFound: the app has no repository there.
+            RecipeError: nobody names a root.
+        """
+        if self.root is not None:
+            return
+        if not self.stands():
+            raise self._missing()
+        raise RecipeError(
+            f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
+            remedy=f'Pass --root 1.root.json (the one that the app\'s builds embed), or set root under [apps."{self.app_id}"] '
+            "in mlpublish.toml; in development name the development repository.",
+            field="root",
+        )
+
     def head_as_it_is(self) -> Head:
         """The verified head, also one that has run out; a server's is never taken on first use."""
-        if self.root is None and not self.endpoint.uri.startswith("file:"):
-            if not self.stands():
-                raise self._missing()
-            raise RecipeError(
-                f"No root of {self.app_id} is trusted here, and there is no trust on first use.",
-                remedy=f'Name the development repository, or set root under [apps."{self.app_id}"] in mlpublish.toml.',
-                field="root",
-            )
+        if not self.endpoint.uri.startswith("file:"):
+            self.must_trust()
         try:
-            return read_head(self.read, trusted_root=self.root)
+            return read_head(self.read, app_id=self.app_id, trusted_root=self.root)
         except NotFound as exc:
             if self.stands():
                 raise

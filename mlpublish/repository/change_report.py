@@ -20,6 +20,7 @@ from mlpublish.trust.changes import Change, Review
 from mlpublish.trust.diff import Difference, differences
 from mlpublish.trust.intents import holder
 from mlpublish.trust.lints import Lint, lint
+from mlpublish.trust.spelling import shortened
 from mlpublish.trust.verify import evidence_limits
 
 _KEY = r"[A-Za-z0-9+/=]{40,}|\"-----BEGIN PUBLIC KEY-----[^\"]*\""
@@ -67,7 +68,7 @@ class ChangeReport(Shown):
         shown: dict[str, object] = {
             "change": f"{self.change.id} of {self.app_id}",
             "state": self.state,
-            "meant": f"{self.change.intent.summary} ({said})",
+            "meant": f"{shortened(self.change.intent.summary)} ({said})",
         }
         for index, each in enumerate((each for each in self.differences if not each.routine), 1):
             shown[f"does {index}"] = f"{each.role}  {self._short(each)}"
@@ -136,14 +137,14 @@ class ChangeReport(Shown):
         }
         for model in manifest.models:
             name = self._called(number, model)
-            rows |= {f"{name}: {key}": value for key, value in parity_rows(model.parity).items()}
+            rows |= {f"{name}: {key}": value and shortened(str(value)) for key, value in parity_rows(model.parity).items()}
             lineage = {key: value for key, value in model.provenance.to_dict().items() if value not in (None, {}, [], "")}
-            rows[f"{name}: lineage"] = ", ".join(f"{key} {value}" for key, value in lineage.items())
+            rows[f"{name}: lineage"] = shortened(", ".join(f"{key} {value}" for key, value in lineage.items()))
         return rows
 
     def _told(self, each: Received) -> str:
         who = self.names.get(each.review.keyid, each.review.keyid[:12])
-        said = f": {each.review.comment}" if each.review.comment else ""
+        said = f": {shortened(each.review.comment)}" if each.review.comment else ""
         return f"{each.review.verdict} by {who} at {each.review.at}{said}"
 
 

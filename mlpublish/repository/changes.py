@@ -56,10 +56,17 @@ class Changes:
             raise NotFound(
                 f"{self._repository.app_id} has no change {change_id!r}.", remedy="See: mlpublish review list.", field="change"
             )
+        change = Change.from_bytes(self._store.read(f"{folder}/change.json"))
+        if (change.app_id, change.id) != (self._repository.app_id, change_id):
+            raise VerificationError(
+                f"What is kept as change {change_id} is {change.id} of {change.app_id}.",
+                remedy="Somebody wrote into the repository's folder: restore it from a backup.",
+                field="change",
+            )
         reviews = [self._received(f"{folder}/reviews/{name}") for name in self._store.list(f"{folder}/reviews")]
         closed = f"{folder}/closed.json"
         return Kept(
-            change=Change.from_bytes(self._store.read(f"{folder}/change.json")),
+            change=change,
             reviews=tuple(sorted(reviews, key=lambda each: (each.at, each.review.keyid))),
             closed=Closed.from_reader(Reader.parse(self._store.read(closed), what=closed))
             if self._store.exists(closed)
@@ -83,25 +90,29 @@ class Changes:
         head = self._head()
         if head is not None and landed(change, head, self._store.read):
             return self._finished(change)
-        if self._knows(change.id):
-            refuse_closed(self.read(change.id))
         head = self._held_against_rules(change, head, find_blob)
         present = Present() if head is None else head.present
         verified = tuple(self._verified(change, present, review) for review in reviews)
-        if head is not None and not any(review.signatures for review in verified):
+        signed = replace(change, edits=change.signed_with(verified))
+        whole = approval.complete(signed, present)  # then nobody's no can stop it: one holder must not outvote the threshold
+        if self._knows(change.id) and not whole:
+            refuse_closed(self.read(change.id))
+        if head is not None and not any(_by_an_appointed(change, head, review) for review in verified):
             raise VerificationError(
-                f"Change {change.id} is signed by nobody who holds one of its roles.",
+                f"Change {change.id} is signed by nobody who holds one of its roles now.",
                 remedy="Sign it with the key of whoever proposes it.",
                 field="reviews",
             )
-        if not approval.complete(replace(change, edits=change.signed_with(verified)), present):
+        if not whole:
             self._making_room(change, head)  # before anything is written
         self._keep_blobs(change, head, find_blob)
         self._store.create(f"changes/{change.id}/change.json", change.to_bytes())
         for review in verified:
             self._keep_review(change.id, review)
         kept = self.read(change.id)
-        if not approval.complete(kept.signed, present):
+        if whole:
+            kept = replace(kept, change=signed, closed=None)
+        elif not approval.complete(kept.signed, present):
             self._make_open(kept, head)
         return self._settled(kept, present, online, find_blob)
 
@@ -121,12 +132,24 @@ class Changes:
         present = Present() if head is None else head.present
         review = self._verified(kept.change, present, review)
         if review.verdict == "reject":
-            self._keep_review(change_id, review)
-            self._close(change_id, Closed(outcome="rejected", at=_now(), by=review.keyid, reason=review.comment))
-            return self.read(change_id)
+            return self._rejected(kept.change, head, review)
         refuse_stale(kept.change, head)
         self._keep_review(change_id, review)
         return self._settled(self.read(change_id), present, online, find_blob)
+
+    def _rejected(self, change: Change, head: Head | None, review: Review) -> Kept:
+        if head is not None and not _by_an_appointed(change, head, review):
+            raise VerificationError(
+                f"The key {review.keyid[:12]} holds none of the roles of {change.id} yet.",
+                remedy="Whoever holds one now rejects it; mlpublish repo status tells who.",
+                field="key",
+            )
+        self._keep_review(change.id, review)
+        self._close(change.id, Closed(outcome="rejected", at=_now(), by=review.keyid, reason=review.comment))
+        now = self._head()  # somebody may have committed it at this very moment; what became current was not rejected
+        if now is not None and landed(change, now, self._store.read):
+            return replace(self.read(change.id), closed=Closed(outcome="committed", at=_now()))
+        return self.read(change.id)
 
     def _head(self) -> Head | None:
         return self._repository.head() if self._store.exists(TIMESTAMP) else None
@@ -147,7 +170,9 @@ class Changes:
             return None
         if head is None:
             raise NotFound(f"{app_id} has no repository here.", remedy="Make it with: mlpublish repo add-app.", field="app")
-        return self._repository.check(change.edits, find_blob)
+        head = self._repository.check(change.edits, find_blob)
+        approval.refuse_other_base(change, head.present)
+        return head
 
     def _keep_blobs(self, change: Change, head: Head | None, find_blob: FindBlob) -> None:
         """Store what it names anew, so that reviewers can look at it."""
@@ -241,12 +266,16 @@ class Changes:
         return self._finished(kept.change)
 
     def _finished(self, change: Change) -> Kept:
-        """A change that is current, recorded as such; one that became so without being kept here has no record."""
+        """A change that is current, recorded as such; one that became so without being kept here has no record.
+
+        A rejection that was recorded at the same moment came too late: what is current says how it ended.
+        """
         closed = Closed(outcome="committed", at=_now())
         if not self._knows(change.id):
             return Kept(change=change, closed=closed)
         self._close(change.id, closed)
-        return self.read(change.id)
+        kept = self.read(change.id)
+        return kept if kept.closed is not None and kept.closed.outcome == "committed" else replace(kept, closed=closed)
 
     def _knows(self, change_id: str) -> bool:
         return self._store.exists(f"changes/{change_id}/change.json")
@@ -270,6 +299,17 @@ class Changes:
 
     def _received(self, path: str) -> Received:
         return Received.from_reader(Reader.parse(self._store.read(path), what=path))
+
+
+def _by_an_appointed(change: Change, head: Head, review: Review) -> bool:
+    """Whether a key speaks that holds one of the roles by the word of what is current, not of the change alone."""
+    root, targets = head.root.signed, head.targets.signed
+    names = review.signatures if review.verdict == "approve" else change.edits
+    return any(
+        review.keyid in (targets if name == roles.CHANNELS else root).get_delegated_role(name).keyids
+        for name in names
+        if name != roles.CHANNELS or targets.delegations is not None
+    )
 
 
 def holders_of(change: Change, present: Present) -> dict[str, Key]:

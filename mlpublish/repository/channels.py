@@ -44,6 +44,7 @@ def set(
     signer: Signer | str | None = None,
     token: str | None = None,
     if_current: int | None = None,
+    root: Path | str | bytes | None = None,
 ) -> ChannelState:
     """Offer a release to one app version.
 
@@ -57,19 +58,21 @@ def set(
         signer: an operator's Signer or key URI.
         token: the bearer token for a server.
         if_current: change nothing unless this release is the one offered now (guards a stale re-run).
+        root: the app's trusted root; by default mlpublish.toml's, or the development folder's.
 
     Returns:
         The channel's new state; ``changed`` is False if it said so already.
 
     Raises:
         NotFound: the app role names no such release.
-        RecipeError: the release is for another app version, below the floor, or withdrawn; a value is out of range.
+        RecipeError: the release is for another app version, below the floor, or withdrawn; a value is out of range; no root
+            of the app is trusted here.
         Conflict: ``if_current`` does not hold.
         SigningError, PublishError: the key or the endpoint refuses.
     """
     wanted = App(id=app, version=app_version, platform=platform)
     check_percent(rollout)
-    where = access(app, to, repository=repository, signer=signer, token=token)
+    where = access(app, to, repository=repository, signer=signer, token=token, root=root)
     change = lambda approved, present: approved.offering(wanted, present, release, rollout, otherwise)  # noqa: E731
     return _edit(where, wanted, channel, change, if_current)
 
@@ -84,6 +87,7 @@ def offer(
     signer: Signer | str | None = None,
     token: str | None = None,
     newer_is_fine: bool = False,
+    root: Path | str | bytes | None = None,
 ) -> ChannelState:
     """Offer a release to everybody, unless it is offered already: then rollout and pause stay as an operator left them.
 
@@ -107,7 +111,7 @@ def offer(
             return present
         return approved.offering(app, present, release, 100, None)
 
-    where = access(app.id, to, repository=repository, signer=signer, token=token)
+    where = access(app.id, to, repository=repository, signer=signer, token=token, root=root)
     return _edit(where, app, channel, unless_offered, None)
 
 
@@ -122,6 +126,7 @@ class Where(TypedDict, total=False):
     signer: Signer | str | None
     token: str | None
     if_current: int | None
+    root: Path | str | bytes | None
 
 
 def rollout(app: str, percent: int, **where: Unpack[Where]) -> ChannelState:
@@ -216,6 +221,7 @@ def _steered(app: str, where: Where, change: Callable[[Approved, App, Entry | No
         repository=where.get("repository"),
         signer=where.get("signer"),
         token=where.get("token"),
+        root=where.get("root"),
     )
     channel = where.get("channel", "stable")
     return _edit(reached, wanted, channel, lambda approved, entry: change(approved, wanted, entry), where.get("if_current"))
@@ -231,7 +237,7 @@ def _edit(
     """Read, change, sign, commit; again from the start if somebody else was faster."""
     name = channel_name(channel)
     for attempt in range(_TRIES):
-        head = where.head()
+        head = where.trusted_head()
         present = channel_in(head, where.read, app.platform, name) or Channel(channel=name, platform=app.platform)
         entry = present.entry(app.version)
         _check_current(entry, if_current)

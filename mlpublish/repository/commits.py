@@ -2,7 +2,8 @@
 
     {"format": 1, "edits": {"targets": {"base": 5, "metadata": "{ … the signed role … }"}}}
 
-The blobs that the roles name travel before it, each under its digest.
+An edit may bring ``keys``: the public halves of signers that no role names. The blobs that the roles name travel before it,
+each under its digest.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from collections.abc import Mapping
 
 from mlpublish.formats.wire import Reader, dump
 from mlpublish.trust.changes import Edit
+from mlpublish.trust.intents import key_from, key_to_dict
 
 COMMIT_FORMAT = 1
 EDITED_ROLES = ("root", "targets", "channels")
+_MOST_KEYS = 8
 
 
 def to_document(edits: Mapping[str, Edit]) -> bytes:
     """Write the edits of a commit."""
-    written = {name: {"base": edit.base, "metadata": edit.metadata.decode()} for name, edit in edits.items()}
-    return dump({"format": COMMIT_FORMAT, "edits": written})
+    return dump({"format": COMMIT_FORMAT, "edits": {name: _written(edit) for name, edit in edits.items()}})
 
 
 def from_document(data: bytes) -> dict[str, Edit]:
@@ -36,5 +38,17 @@ def from_document(data: bytes) -> dict[str, Edit]:
     return {name: _edit(edits.inner(name)) for name in edits.values}
 
 
+def _written(edit: Edit) -> dict[str, object]:
+    keys = {"keys": [key_to_dict(key) for key in edit.keys]} if edit.keys else {}
+    return {"base": edit.base, "metadata": edit.metadata.decode(), **keys}
+
+
 def _edit(reader: Reader) -> Edit:
-    return Edit(base=reader.whole_number("base"), metadata=reader.text("metadata").encode())
+    keys = tuple(reader.each("keys")) if reader.has("keys") else ()
+    if len(keys) > _MOST_KEYS:
+        reader.refuse("keys", f"at most {_MOST_KEYS} keys")
+    return Edit(
+        base=reader.whole_number("base"),
+        metadata=reader.text("metadata").encode(),
+        keys=tuple(key_from(each) for each in keys),
+    )

@@ -80,7 +80,7 @@ def root_of(app_id: str, given: Path | str | bytes | None, development: Developm
     """The trusted root of an app: given, mlpublish.toml's, or the development folder's ``1.root.json``.
 
     Returns:
-        Its bytes, or None if nobody names one.
+        Its bytes, or None if nobody names one; a development folder that others could have made says nothing.
 
     Raises:
         NotFound: the file that was named does not exist.
@@ -93,7 +93,7 @@ def root_of(app_id: str, given: Path | str | bytes | None, development: Developm
             return file.read_bytes()
         except OSError as exc:
             raise NotFound(f"The root {file} cannot be read.", remedy="Name the app's 1.root.json.", field="root") from exc
-    if development is None:
+    if development is None or not development.is_mine:
         return None
     try:
         return development.first_root(app_id)

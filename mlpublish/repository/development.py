@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,6 +81,12 @@ class Development:
     def repository(self) -> Path:
         """The folder that holds ``<app id>/…``."""
         return self.folder / "repository"
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether nobody else could have put its keys there, and so its roots."""
+        found = (self.folder / "keys").lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
     def key_uri(self, role: str) -> str:
         return f"file:{self.folder / 'keys' / role}.pem"

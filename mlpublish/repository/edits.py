@@ -43,11 +43,11 @@ def edits_for(
     else:
         raise RecipeError(f"{intent.summary} is no edit of what is there.", remedy="Make the change again.", field="intent")
     lints.refuse(*made.values())
-    return {name: Edit(base=_base(head, name), metadata=role.to_bytes()) for name, role in made.items()}
+    return {name: Edit.of(_present(head, name), role) for name, role in made.items()}
 
 
-def _base(head: Head, name: str) -> int:
-    return head.root.signed.version if name == "root" else head.role(name).signed.version
+def _present(head: Head, name: str) -> Metadata[Root] | Metadata[Targets]:
+    return head.root if name == "root" else head.role(name)
 
 
 def _with_release(head: Head, read: Read, added: Sequence[TargetFile]) -> Metadata[Targets]:

@@ -50,11 +50,15 @@ class Endpoint(Protocol):
     def apps(self, *, begun: bool = False) -> tuple[str, ...]:
         """The ids of the apps that have a repository here; with ``begun`` also of those that wait for its signatures."""
 
-    def download(self, app_id: str, path: str, to: Path) -> None:
-        """A file of any length of an app's repository; what it holds is for the caller to verify.
+    def download(self, app_id: str, path: str, to: Path, *, length: int) -> None:
+        """A file of an app's repository; what it holds is for the caller to verify.
+
+        Args:
+            length: bytes that it has, as a signed role says; no more are written, however many are sent.
 
         Raises:
             NotFound: there is none.
+            DigestMismatch: it is longer.
             EndpointUnreachable: the endpoint does not answer, or broke off.
         """
 

@@ -193,7 +193,7 @@ def _written(change: Change, online: Online) -> Iterator[tuple[str, bytes]]:
 def _refuse_mixed(repository: AppRepository, stamp: bytes) -> None:
     """What was begun there before must be of the same keys, or the repository would never verify."""
     try:
-        read_head(lambda path: stamp if path == TIMESTAMP else repository.store.read(path))
+        read_head(lambda path: stamp if path == TIMESTAMP else repository.store.read(path), app_id=repository.app_id)
     except MlpublishError as exc:
         raise Conflict(
             f"A repository of {repository.app_id} was begun here with other keys, and never finished.",

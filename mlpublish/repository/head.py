@@ -90,19 +90,20 @@ class Head:
         return roles.releases_of(self.targets.signed)
 
 
-def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
+def read_head(read: Read, *, app_id: str, trusted_root: bytes | None = None) -> Head:
     """Read and verify what is current.
 
     Args:
         read: gives a file of the app's repository by its path, or raises NotFound.
+        app_id: whose it must be: where apps share keys, what is another app's has good signatures too.
         trusted_root: version 1 or newer of the root; by default the repository's own ``1.root.json`` is taken, which is
             right only for a repository on one's own disk.
 
     Raises:
         NotFound: the app has no repository there.
-        VerificationError: a signature does not hold.
+        VerificationError: a signature does not hold, or a role is another app's.
     """
-    chain = _roots(read, trusted_root or read(FIRST_ROOT))
+    chain = _roots(read, trusted_root or read(FIRST_ROOT), app_id)
     root = roles.parse(chain[-1], Root, "root")
     timestamp = roles.parse(read(TIMESTAMP), Timestamp, "timestamp")
     roles.verify(root.signed, "timestamp", timestamp)
@@ -110,7 +111,9 @@ def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
     snapshot = roles.parse(read(f"metadata/{number}.snapshot.json"), Snapshot, "snapshot")
     roles.verify(root.signed, "snapshot", snapshot)
     targets = _role(read, snapshot, "targets", root.signed)
+    roles.check_app_role_bound(targets.signed, app_id)
     channels = _role(read, snapshot, roles.CHANNELS, targets.signed)
+    roles.check_bound(channels.signed, app_id)
     return Head(
         root=root,
         roots=chain,
@@ -122,7 +125,7 @@ def read_head(read: Read, *, trusted_root: bytes | None = None) -> Head:
 
 
 def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel | None:
-    """A channel's present content, its digest verified; None if there is no such channel."""
+    """A channel's present content, its digest and its own name verified; None if there is no such channel."""
     target = head.channels.signed.targets.get(channel_path(platform, channel))
     if target is None:
         return None
@@ -133,7 +136,14 @@ def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel |
             remedy="Restore it from a backup, or set the channel again.",
             field=target.path,
         )
-    return Channel.from_bytes(content)
+    found = Channel.from_bytes(content)
+    if (found.platform, found.channel) != (platform, channel):
+        raise VerificationError(
+            f"{target.path} says that it is channel {found.channel} on {found.platform}.",
+            remedy="Set the channel again: mlpublish channel set.",
+            field=target.path,
+        )
+    return found
 
 
 def channels_of(head: Head, read: Read) -> tuple[Channel, ...]:
@@ -157,11 +167,12 @@ def next_version(read: Read, name: str, current: int) -> int:
     )
 
 
-def _roots(read: Read, first: bytes) -> tuple[bytes, ...]:
-    """Follow the chain of roots; each is signed by its predecessor's keys and its own (specification §5.3)."""
+def _roots(read: Read, first: bytes, app_id: str) -> tuple[bytes, ...]:
+    """Follow the app's chain of roots; each is signed by its predecessor's keys and its own (specification §5.3)."""
     chain = [first]
     present = roles.parse(first, Root, "root")
     roles.verify(present.signed, "root", present)
+    roles.check_root_bound(present.signed, app_id)
     while True:
         try:
             data = read(f"metadata/{present.signed.version + 1}.root.json")
@@ -170,6 +181,7 @@ def _roots(read: Read, first: bytes) -> tuple[bytes, ...]:
         following = roles.parse(data, Root, "root")
         roles.verify(present.signed, "root", following)
         roles.verify(following.signed, "root", following)
+        roles.check_root_bound(following.signed, app_id)
         if following.signed.version != present.signed.version + 1:
             raise VerificationError(
                 f"Root {following.signed.version} stands under the number {present.signed.version + 1}.",

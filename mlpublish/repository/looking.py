@@ -19,7 +19,7 @@ from mlpublish.repository.change_state import moved, state_of
 from mlpublish.repository.head import Head, Read
 from mlpublish.repository.records import Kept
 from mlpublish.trust import roles
-from mlpublish.trust.approval import Present
+from mlpublish.trust.approval import Present, refuse_other_base
 from mlpublish.trust.changes import Change
 from mlpublish.trust.releases import held_bundle
 
@@ -47,6 +47,7 @@ def look_at(reached: Access, kept: Kept) -> Look:
     app is trusted: else whoever lies about it could have a later root signed by people who see nothing to hold it against.
 
     Raises:
+        RecipeError: no root of the app is trusted here.
         VerificationError: what it was made from does not verify, is hidden, or is another one.
     """
     change = kept.change
@@ -58,8 +59,9 @@ def look_at(reached: Access, kept: Kept) -> Look:
             remedy="Do not sign it. Check the address, and ask whoever runs the server.",
             field="change",
         )
-    head = reached.head()
+    head = reached.trusted_head()
     present = before(change, head, reached.read) if moved(change, head) else head.present
+    refuse_other_base(change, present)
     return Look(kept=kept, head=head, present=present, state=state_of(kept, head, reached.read))
 
 
@@ -87,7 +89,7 @@ def before(change: Change, head: Head, read: Read) -> Present:
     """What was current when a change was made that stands on it no more, as far as the trusted chain of roots proves it.
 
     Raises:
-        VerificationError: the chain does not.
+        VerificationError: the chain does not, or it is another app's.
     """
     chain = [roles.parse(data, Root, "root") for data in head.roots]
     base = {name: edit.base for name, edit in change.edits.items()}
@@ -96,6 +98,10 @@ def before(change: Change, head: Head, read: Read) -> Present:
         for name in ("targets", roles.CHANNELS)
         if name in base
     }
+    if "targets" in old:
+        roles.check_app_role_bound(old["targets"].signed, change.app_id)
+    if roles.CHANNELS in old:
+        roles.check_bound(old[roles.CHANNELS].signed, change.app_id)
     for root in reversed(chain):
         if "root" in base and root.signed.version != base["root"]:
             continue
@@ -123,7 +129,7 @@ def found(reached: Access, change_id: str | None) -> Kept:
     if change_id is None:
         if listed.open is None:
             raise NotFound(f"No change of {reached.app_id} is open.", remedy="See all: mlpublish review list.", field="change")
-        return reached.endpoint.change(reached.app_id, listed.open)
+        return _asked(reached, listed.open)
     fitting = [each for each in listed.ids if each.startswith(change_id)]
     if len(fitting) != 1:
         known = ", ".join(listed.ids[-5:]) or "none"
@@ -132,7 +138,20 @@ def found(reached: Access, change_id: str | None) -> Kept:
             remedy=f"Name one, or a folder that holds one; the newest changes are: {known}.",
             field="change",
         )
-    return reached.endpoint.change(reached.app_id, fitting[0])
+    return _asked(reached, fitting[0])
+
+
+def _asked(reached: Access, change_id: str) -> Kept:
+    """The change of this id: the id is made of what it says, so an endpoint that answers with another one is found out."""
+    kept = reached.endpoint.change(reached.app_id, change_id)
+    if (kept.change.app_id, kept.change.id) != (reached.app_id, change_id):
+        raise VerificationError(
+            f"{reached.endpoint.uri} was asked for change {change_id} of {reached.app_id}, and gave {kept.change.id} of "
+            f"{kept.change.app_id}.",
+            remedy="Do not sign it. Check the address, and ask whoever runs the server.",
+            field="change",
+        )
+    return kept
 
 
 @contextmanager
@@ -144,7 +163,8 @@ def fetched(reached: Access, change: Change, present: Present) -> Iterator[Mappi
         for number in added_by(change, present):
             assert targets is not None
             place = Path(scratch, f"{number}.zip")
-            reached.endpoint.download(change.app_id, roles.stored_at(targets.signed.targets[bundle_path(number)]), place)
+            bundle = targets.signed.targets[bundle_path(number)]
+            reached.endpoint.download(change.app_id, roles.stored_at(bundle), place, length=bundle.length)
             bundles[number] = held_bundle(targets.signed, number, place)
         yield bundles
 

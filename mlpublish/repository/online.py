@@ -14,6 +14,7 @@ In a server.toml (one key URI, or a list of them while one is being replaced; th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from tuf.api.metadata import Root
 
@@ -21,6 +22,7 @@ from mlpublish.errors import SigningError
 from mlpublish.repository.table import Table
 from mlpublish.trust.signer import Signer, signer_for
 
+_FOLDERS_LIFE = timedelta(days=14)
 _KEYS = ("snapshot", "timestamp", "channels", "snapshot_days", "timestamp_days", "channels_days")
 
 
@@ -33,6 +35,8 @@ class Online:
             what is current verifies under the old root and under the new one.
         channels: an operator's key, where the holder of the online keys may renew the channels role too.
         channels_days: how long a channels role that was renewed here holds.
+        shorten: sign a timestamp also if it runs out clearly before the one that stands; a person who looked at the clock says
+            so.
     """
 
     snapshot: tuple[Signer, ...]
@@ -41,11 +45,35 @@ class Online:
     snapshot_days: float = 30
     timestamp_days: float = 14
     channels_days: float = 7
+    shorten: bool = False
 
     @property
     def shortest_days(self) -> float:
         """The shortest life of what is signed here."""
         return min(self.snapshot_days, self.timestamp_days, *(() if self.channels is None else (self.channels_days,)))
+
+    def must_not_shorten(self, standing: datetime, *, now: datetime) -> None:
+        """Refuse to replace a timestamp by one that runs out clearly earlier: this clock may be behind, and devices refuse as
+        expired what it signs. Or the clock that signed the standing one was ahead; no file tells which.
+
+        Up to half a life more than a folder's timestamp has is taken: then one of them was meant to be short.
+
+        Args:
+            standing: when the timestamp that stands expires.
+            now: this clock.
+
+        Raises:
+            SigningError: it would.
+        """
+        life = timedelta(days=self.timestamp_days)
+        if not self.shorten and standing - now > 1.5 * max(life, _FOLDERS_LIFE):
+            raise SigningError(
+                f"The timestamp that stands expires on {_told(standing)}; a new one, signed now, would on {_told(now + life)} "
+                f"already: this clock says {_told(now)}.",
+                remedy="Compare it with the real time: date -u. If it is behind, set it. If it is right, an earlier clock was "
+                "ahead, or timestamp_days was made shorter: mlpublish repo renew --shorten.",
+                field="timestamp",
+            )
 
     def falls_short(self, root: Root) -> str | None:
         """The first role that these keys cannot sign so that a device under this root believes it, if there is one."""
@@ -69,6 +97,10 @@ class Online:
                 remedy="Name this repository's: [online] in its server.toml, or [keys] in mlpublish.toml.",
                 field=name,
             )
+
+
+def _told(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.signer import Signature
-from tuf.api.metadata import Root
+from tuf.api.metadata import Metadata, Root
 
-from mlpublish.errors import SigningError
+from mlpublish.errors import RecipeError, SigningError, VerificationError
+from mlpublish.repository.access import Access
+from mlpublish.repository.countersigning import holds
 from mlpublish.repository.endpoint import Commit
 from mlpublish.repository.head import FIRST_ROOT
 from mlpublish.repository.review import Where
@@ -48,8 +50,12 @@ def cosign(where: Where, pin: Signer | str) -> Pinned:
 
     What the root says stays as it is; so a device that began at it notices nothing. From there every key can be replaced,
     and the pin itself never has to sign again (MobileFirst 8.0: there, changing the key means publishing the app again).
+    What is signed is the root that is trusted here, and never what the endpoint says version 1 is: for apps that pin the
+    key, whatever it signs is where everything begins.
 
     Raises:
+        RecipeError: no root is trusted here, or a newer one than version 1.
+        VerificationError: the first root there is another one.
         SigningError: the key cannot be opened, or is not RSA, which is all that the predecessor's apps pin.
         Conflict: somebody else signs it at this moment.
         EndpointRefused: the token's role may not.
@@ -63,13 +69,31 @@ def cosign(where: Where, pin: Signer | str) -> Pinned:
             field="pin",
         )
     reached = where.access
-    reached.head()  # what is signed is the root of a repository that verifies
-    first = roles.parse(reached.read(FIRST_ROOT), Root, "root")
-    if key.keyid in first.signatures:
+    first = _first(reached)
+    if holds(key, first):
         changed = False
     else:
         signature = signer.sign(first.signed_bytes)
-        first.signatures[key.keyid] = Signature(key.keyid, signature.signature)
-        edit = Edit(base=0, metadata=first.to_bytes())
+        signed = Metadata(first.signed, {key.keyid: Signature(key.keyid, signature.signature)})
+        edit = Edit(base=0, metadata=signed.to_bytes(), keys=(key,))
         changed = reached.endpoint.commit(where.app, Commit(edits={"root": edit}))
     return Pinned(app_id=where.app, endpoint=reached.endpoint.uri, keyid=key.keyid, changed=changed)
+
+
+def _first(reached: Access) -> Metadata[Root]:
+    """The app's first root as it stands there, once it says what the one says that is trusted here."""
+    trusted = roles.parse(reached.trusted_head().roots[0], Root, "root")
+    if trusted.signed.version != 1:
+        raise RecipeError(
+            f"The root that is trusted here is version {trusted.signed.version}; a pin signs version 1.",
+            remedy="Pass --root 1.root.json, the app's first one; the builds of its first version embed it.",
+            field="root",
+        )
+    standing = roles.parse(reached.read(FIRST_ROOT), Root, "root")
+    if standing.signed_bytes != trusted.signed_bytes:
+        raise VerificationError(
+            f"{reached.endpoint.uri} shows another 1.root.json of {reached.app_id} than the one that is trusted here.",
+            remedy="Nothing was signed. Check the address, and ask whoever runs the server.",
+            field="root",
+        )
+    return standing

@@ -1,14 +1,16 @@
 """Renewal: what is online is signed again long before it runs out, so that a quiet app never looks frozen.
 
 The rule: a role is due when less than half of a full life is left to it: the timestamp, the snapshot and, where an
-operator's key is at hand, the channels role. A server asks by itself, a folder has ``mlpublish repo renew``. Any number of
-processes may ask at once: exactly one renews. What only people can renew is told in time.
+operator's key is at hand, the channels role. A timestamp or a snapshot to which half a life more is left than there is was
+signed by a clock that was ahead, and is due too; unless this one may be behind (``Online.must_not_shorten``). A server asks by
+itself, a folder has ``mlpublish repo renew``. Any number of processes may ask at once: exactly one renews. What only people can
+renew is told in time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -103,14 +105,18 @@ class Renewal(Shown):
 
 
 def due(head: Head, online: Online, *, now: datetime) -> frozenset[str]:
-    """The roles to which less than half of a full life (``online``'s days) is left, of those that ``online`` can sign."""
+    """The roles to which less than half of a full life (``online``'s days) is left, of those that ``online`` can sign.
+
+    The timestamp and the snapshot also where more than one and a half are left; an operator may give channels any life.
+    """
     lives = {
         "timestamp": (head.timestamp.signed.expires, online.timestamp_days),
         "snapshot": (head.snapshot.signed.expires, online.snapshot_days),
     }
     if _is_operator(head, online):
         lives[roles.CHANNELS] = (head.channels.signed.expires, online.channels_days)
-    return frozenset(name for name, (expires, days) in lives.items() if expires - now < timedelta(days=days) / 2)
+    left = {name: (expires - now) / timedelta(days=days) for name, (expires, days) in lives.items()}
+    return frozenset(name for name, part in left.items() if part < 0.5 or (part > 1.5 and name != roles.CHANNELS))
 
 
 def renew(repositories: Iterable[AppRepository], online: Online, *, now: datetime | None = None) -> Renewal:
@@ -157,11 +163,12 @@ class Rounds:
     app_ids: tuple[str, ...] = ()
 
     @classmethod
-    def at(cls, where: str | Path | None, app_ids: tuple[str, ...] = ()) -> Rounds:
+    def at(cls, where: str | Path | None, app_ids: tuple[str, ...] = (), *, shorten: bool = False) -> Rounds:
         """Find the folder and open its keys.
 
         Args:
             where: a folder of repositories or a ``file:`` URI.
+            shorten: see ``Online``.
 
         Raises:
             RecipeError: none is named, a server's URL is, or nobody names its online keys.
@@ -186,7 +193,7 @@ class Rounds:
                 remedy="Name the folder that holds its server.toml, or snapshot and timestamp under [keys] in mlpublish.toml.",
                 field="repository",
             )
-        return cls(place=place, online=online, app_ids=app_ids)
+        return cls(place=place, online=replace(online, shorten=shorten), app_ids=app_ids)
 
     def must_come_in_time(self, seconds: float) -> None:
         """Refuse a pause between rounds after which a role may have run out: a round must fall into its second half.

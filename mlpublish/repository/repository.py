@@ -14,6 +14,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.errors import Conflict, EndpointRefused, FormatError, ThresholdNotMet, VerificationError
 from mlpublish.repository import rules
+from mlpublish.repository.countersigning import countersigned
 from mlpublish.repository.head import FIRST_ROOT, TIMESTAMP, Head, read_head
 from mlpublish.repository.online import Online
 from mlpublish.repository.rules import FindBlob
@@ -22,7 +23,6 @@ from mlpublish.trust import roles
 from mlpublish.trust.changes import Edit
 
 _TRIES = 50
-_MOST_SIGNATURES = 32
 
 
 class AppRepository:
@@ -40,7 +40,7 @@ class AppRepository:
     def head(self) -> Head:
         """What is current, with the tag that the store gave its timestamp; see ``read_head``."""
         stamp, tag = self.store.read_tagged(TIMESTAMP)
-        head = read_head(lambda path: stamp if path == TIMESTAMP else self.store.read(path))
+        head = read_head(lambda path: stamp if path == TIMESTAMP else self.store.read(path), app_id=self.app_id)
         return replace(head, tag=tag)
 
     def commit(self, edits: Mapping[str, Edit], online: Online, find_blob: FindBlob) -> bool:
@@ -58,12 +58,13 @@ class AppRepository:
             Conflict, AlreadyPublished, EndpointRefused, VerificationError: see ``Endpoint.commit``.
         """
         if self._countersigns(edits):
-            return self._countersign(edits["root"].metadata)
+            return self._countersign(edits["root"])
         for attempt in range(_TRIES):
             standing = self.head()
             todo = {name: edit for name, edit in edits.items() if not self._is_current(standing, name, edit)}
             if edits and not todo:
                 return attempt > 0
+            online.must_not_shorten(standing.timestamp.signed.expires, now=roles.now())  # before anything is written
             head = self._adopt(standing)
             if head is not standing:  # made current by itself: an edit that knows nothing of it must be made again
                 if self._publish(head, {}, online) and not edits:
@@ -73,11 +74,13 @@ class AppRepository:
             for name, role in new.items():
                 self.keep_blobs(head.role(name).signed, role.signed, find_blob)
                 self._keep_role(name, role.signed.version, todo[name].metadata)
-            if (new or root is None or not _runs_under(root.signed, head)) and not self._publish(head, new, online):
-                continue
-            if root is not None:
-                self._keep_role("root", root.signed.version, todo["root"].metadata)  # live from here on
-            return True
+            if root is None:
+                if self._publish(head, new, online):
+                    return True
+            elif new or not _runs_under(root.signed, head):  # first what must be current before the root is
+                self._publish(head, new, online)
+            elif self._keep_root(head, todo["root"].metadata):
+                return True
         raise Conflict(
             f"The repository of {self.app_id} moved on {_TRIES} times during one commit.", remedy="Try again in a moment."
         )
@@ -95,7 +98,7 @@ class AppRepository:
             False if nothing was due, or is any more.
 
         Raises:
-            SigningError: the keys are not those of this repository.
+            SigningError: the keys are not those of this repository, or this clock may be behind.
             Conflict: the repository moved on each time.
         """
         for _ in range(_TRIES):
@@ -105,6 +108,7 @@ class AppRepository:
                 return False
             head = self._adopt(standing)
             online.must_suffice(head.root.signed)
+            online.must_not_shorten(head.timestamp.signed.expires, now=roles.now())
             if "snapshot" in wanted or head is not standing:
                 done = self._publish(head, {}, online)
             else:
@@ -218,25 +222,15 @@ class AppRepository:
         """Whether this adds a signature to the first root, for apps that pin a key of their own."""
         return set(edits) == {"root"} and roles.parse(edits["root"].metadata, Root, "root").signed.version == 1
 
-    def _countersign(self, metadata: bytes) -> bool:
+    def _countersign(self, edit: Edit) -> bool:
         """The first root with more signatures; what it says stays as it is."""
         standing, tag = self.store.read_tagged(FIRST_ROOT)
-        first, proposed = roles.parse(standing, Root, "root"), roles.parse(metadata, Root, "root")
-        if first.signed_bytes != proposed.signed_bytes:
-            raise Conflict(
-                f"This is not the first root of {self.app_id}.", remedy="Sign the one that stands there.", field="root"
-            )
-        more = {keyid: each for keyid, each in proposed.signatures.items() if keyid not in first.signatures}
-        if not more:
+        first, proposed = roles.parse(standing, Root, "root"), roles.parse(edit.metadata, Root, "root")
+        signed = countersigned(first, proposed, edit.keys)
+        if signed is None:
             return False
-        first.signatures |= more
-        if len(first.signatures) > _MOST_SIGNATURES:
-            raise EndpointRefused(
-                f"The first root would have {len(first.signatures)} signatures.",
-                remedy=f"At most are {_MOST_SIGNATURES}.",
-                field="root",
-            )
-        if not self.store.replace_if(FIRST_ROOT, first.to_bytes(), tag=tag):
+        rules.refuse_large_root(len(signed.to_bytes()))
+        if not self.store.replace_if(FIRST_ROOT, signed.to_bytes(), tag=tag):
             raise Conflict("Somebody else signs the first root at this moment.", remedy="Try again.", field="root")
         return True
 
@@ -258,6 +252,10 @@ class AppRepository:
                     field=path,
                 )
             self.store.create(place, content)
+
+    def _keep_root(self, head: Head, metadata: bytes) -> bool:
+        """Write the next root, which is live from then on, while nothing moved since it was held against what is current."""
+        return self.store.create_if(_next_root(head), metadata, guard=TIMESTAMP, tag=head.tag)
 
     def _keep_role(self, name: str, version: int, metadata: bytes) -> None:
         path = f"metadata/{version}.{name}.json"
@@ -285,7 +283,13 @@ class AppRepository:
 
     def _stamp(self, head: Head, snapshot: int, online: Online) -> bool:
         stamp = roles.new_timestamp(head.timestamp.signed.version + 1, online.timestamp_days, snapshot)
-        return self.store.replace_if(TIMESTAMP, roles.signed_by(stamp, *online.timestamp).to_bytes(), tag=head.tag)
+        signed = roles.signed_by(stamp, *online.timestamp).to_bytes()
+        # were a newer root written meanwhile, what was checked under the old one could strand everybody
+        return self.store.replace_if(TIMESTAMP, signed, tag=head.tag, unless=_next_root(head))
+
+
+def _next_root(head: Head) -> str:
+    return f"metadata/{head.root.signed.version + 1}.root.json"
 
 
 def _refuse_unsigned(head: Head, new: Mapping[str, Metadata[Targets]]) -> None:

@@ -40,7 +40,7 @@ class Where:
         app: the app's bundle id.
         at: the endpoint, ``http(s)://host[:port]`` or ``file:DIR``.
         repository: a development folder that keys, token and root come from; by default the configured one.
-        root: the app's trusted root; by default mlpublish.toml's, or the development folder's.
+        root: the app's trusted root; by default mlpublish.toml's, or the development folder's. Nobody signs without one.
         signer: whose key signs; by default mlpublish.toml's ``[keys]`` or the development folder's.
         token: the bearer token for a server.
     """
@@ -78,7 +78,7 @@ def propose(where: Where, intent: Intent, *, even_if_offered: bool = False, comm
     """
     reached = where.access
     for attempt in range(_TRIES):
-        head = reached.head()
+        head = reached.trusted_head()
         edits = edits_for(intent, head, reached.read, even_if_offered=even_if_offered)
         change = Change(app_id=where.app, intent=intent, proposed_by="", edits=edits)
         change, reviews = _signed(where, change, head.present, comment)
@@ -168,7 +168,7 @@ def reject(where: Where, change_id: str | None = None, *, reason: str) -> Change
     reached = where.access
     kept = found(reached, change_id)
     refuse_closed(kept)
-    present = reached.head().present if reached.stands() else Present()
+    present = reached.trusted_head().present if reached.stands() else Present()
     signer = _signers(where, kept.change, present)[0]
     review = reviewed(kept.change, (), signer, verdict="reject", comment=reason.strip())
     kept = reached.endpoint.review(where.app, kept.change.id, review)
@@ -184,7 +184,7 @@ def rebase(where: Where, change_id: str | None = None) -> ChangeReport:
         VerificationError: its intent means more than what it does, which is all that anybody looked at.
     """
     reached = where.access
-    kept, head = found(reached, change_id), reached.head()
+    kept, head = found(reached, change_id), reached.trusted_head()
     if state_of(kept, head, reached.read) in ("committed", "rejected"):
         refuse_closed(kept)
     if not stale(kept.change, head):

@@ -69,7 +69,7 @@ def _put_bundle(reached: Access, change: Change, number: int, bundle: Bundle, ou
     place = out / f"{bundle.manifest.name}-{bundle.manifest.version}.zip"
     shutil.copyfile(bundle.path, place)
     if beside is not None:
-        reached.endpoint.download(change.app_id, roles.stored_at(beside), signature_file(place))
+        reached.endpoint.download(change.app_id, roles.stored_at(beside), signature_file(place), length=beside.length)
 
 
 def look(folder: Path, *, root: Path | str | bytes | None = None, repository: str | Path | None = None) -> ChangeReport:
@@ -146,7 +146,7 @@ def _told_present(found: ChangeFolder) -> Present:
     """What the folder says was current; good enough to tell who must still sign, and nothing is signed here."""
     if found.change.founds or not found.roots:
         return Present()
-    return present_in(found, follow_roots(found.roots[0], found.roots))
+    return present_in(found, follow_roots(found.roots[0], found.roots, found.change.app_id))
 
 
 def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: str | Path | None) -> Present:
@@ -167,7 +167,7 @@ def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: 
             remedy=f'Pass --root 1.root.json, or set root under [apps."{found.change.app_id}"] in mlpublish.toml.',
             field="root",
         )
-    newest: Metadata[Root] = follow_roots(trusted, found.roots)
+    newest: Metadata[Root] = follow_roots(trusted, found.roots, found.change.app_id)
     present = present_in(found, newest)
     for name, edit in found.change.edits.items():
         role = present.role(name)

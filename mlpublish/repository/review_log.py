@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
@@ -27,7 +29,7 @@ class LogEntry:
     Args:
         at: when, by the clock of whoever did it; empty where only the role's own signatures tell.
         received: when it reached the repository, by its clock.
-        event: ``approve``, ``reject``, ``committed``, ``superseded``, or ``signed`` (a role without a change).
+        event: ``proposed`` (with what the change says of itself), ``approve``, ``reject``, ``committed``, ``superseded``, or ``signed`` (a role without a change).
         who: the holder's name and key id, if a key did it.
         verified: whether the statement holds by that key; None where nothing is signed.
     """
@@ -97,6 +99,10 @@ def log(where: Where) -> ReviewLog:
 def _entries(kept: Kept, appointed: Mapping[str, Key], claimed: Mapping[str, Key]) -> Iterator[LogEntry]:
     """What happened to one change; a name is told only of a key that was appointed, not of what a change says of itself."""
     change_id = kept.change.id
+    if kept.reviews:
+        said = f"in its own words: {kept.change.intent.summary}"  # which nobody signs
+        came = kept.reviews[0].at
+        yield LogEntry(at=came, received=came, change=change_id, event="proposed", who=None, told=said, verified=None)
     for each in kept.reviews:
         named = appointed.get(each.review.keyid)
         key = named or claimed.get(each.review.keyid)
@@ -106,7 +112,7 @@ def _entries(kept: Kept, appointed: Mapping[str, Key], claimed: Mapping[str, Key
             change=change_id,
             event=each.review.verdict,
             who=each.review.keyid[:12] if named is None else holder(named),
-            told=each.review.comment or (kept.change.intent.summary if each is kept.reviews[0] else ""),
+            told=each.review.comment,
             verified=key is not None and each.review.change_id == change_id and _holds(each.review.verify, key),
         )
     if kept.closed is not None:
@@ -130,9 +136,9 @@ def _holds(verify: Callable[[Key], None], key: Key) -> bool:
 
 
 def _landed(kept: Kept, head: Head, reached: Access) -> Iterator[LogEntry]:
-    """That a change became current, where the run that saw to it broke off before it said so."""
-    if kept.closed is None and landed(kept.change, head, reached.read):
-        told = "its record was not written; the next change writes it"
+    """That a change became current, where the run that saw to it broke off before it said so, or a rejection came too late."""
+    if (kept.closed is None or kept.closed.outcome != "committed") and landed(kept.change, head, reached.read):
+        told = "its record was not written" if kept.closed is None else "all the same: its signatures were complete"
         yield LogEntry(at="", received="", change=kept.change.id, event="committed", who=None, told=told, verified=None)
 
 
@@ -149,12 +155,24 @@ def _unrecorded(
     versions: Mapping[int, Metadata[Targets]], listed: list[Kept], appointed: Mapping[str, Key]
 ) -> Iterator[LogEntry]:
     """Versions of the app role that no change tells of: who signed them stands in them."""
-    recorded = {kept.change.role("targets").signed.version for kept in listed if "targets" in kept.change.edits}
+    recorded = {kept.change.role("targets").signed_bytes for kept in listed if "targets" in kept.change.edits}
     for version, role in versions.items():
-        if version not in recorded:
-            who = ", ".join(holder(appointed[keyid]) if keyid in appointed else keyid[:12] for keyid in role.signatures)
+        if role.signed_bytes not in recorded:
+            who = ", ".join(holder(key) for key in _signers(role, appointed)) or "nobody who was ever appointed"
             change = f"targets {version}"
             yield LogEntry(at="", received="", change=change, event="signed", who=who, told="without a change", verified=None)
+
+
+def _signers(role: Metadata[Targets], appointed: Mapping[str, Key]) -> Iterator[Key]:
+    """The keys whose signatures on a role hold; what else lies beside them says nothing."""
+    for keyid, signature in role.signatures.items():
+        key = appointed.get(keyid)
+        try:
+            if key is not None:
+                key.verify_signature(signature, role.signed_bytes)
+                yield key
+        except (UnverifiedSignatureError, SignatureError):
+            continue
 
 
 def _appointed(head: Head, versions: Iterable[Metadata[Targets]]) -> dict[str, Key]:

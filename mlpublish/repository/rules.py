@@ -48,6 +48,7 @@ def refuse_unreadable(name: str, role: Metadata[Targets], length: int, head: Hea
             "releases, and make the edit from the present state.",
             field=name,
         )
+    roles.check_shape(name, role.signed)
     if name == "targets":
         roles.releases_of(role.signed)  # each must be readable, or nobody could sign the next one
         roles.policy_of(role.signed)

@@ -32,6 +32,7 @@ def sign(
     number: int | None = None,
     legacy: Signer | str | None = None,
     out: Path | str | None = None,
+    root: Path | str | bytes | None = None,
 ) -> Release:
     """Write the app role's next version, which names this bundle, with one signature.
 
@@ -49,6 +50,7 @@ def sign(
         legacy: a key of the predecessor's kind (RSA), whose detached signature is put beside the bundle as
             ``<bundle>.zip.sig``, and published with it, for clients that know nothing of TUF. It proves the bytes only.
         out: the folder to write; by default ``<name>-<version>-release-<n>`` in the current folder.
+        root: the app's trusted root; by default mlpublish.toml's, or the development folder's.
 
     Returns:
         A Release, on disk a folder: the bundle, the signed role and the chain of roots.
@@ -56,11 +58,11 @@ def sign(
     Raises:
         SigningError: the key could not be opened, or does not hold the role.
         AlreadyPublished: the number stands for other bytes already.
-        RecipeError: no repository is configured.
+        RecipeError: no repository is configured, or no root of the app is trusted here.
         NotFound: the app has no repository there.
     """
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(Path(bundle))
-    head, read = _current(app.id, defaults.repository_for(repository))
+    head, read = _current(app.id, defaults.repository_for(repository), root)
     holder = defaults.signer_of("targets", signer, defaults.development_among(defaults.repository_for(repository)))
     roles.must_hold(holder, head.root.signed, "targets")
     chosen = _number(head, app, opened, number)
@@ -109,8 +111,8 @@ def _manifest_digest(bundle: Path) -> str:
         return manifest_digest(Archive.read(stream))
 
 
-def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
-    """The app's verified head, and the way to read more of its repository."""
+def _current(app_id: str, repository: str | None, root: Path | str | bytes | None) -> tuple[Head, Read]:
+    """The app's head, verified under a root that is trusted here, and the way to read more of its repository."""
     if repository is None:
         raise RecipeError(
             "No repository is configured.",
@@ -119,10 +121,9 @@ def _current(app_id: str, repository: str | None) -> tuple[Head, Read]:
         )
     development = defaults.development_among(repository)
     if development is not None:
-        app = development.app(app_id)
-        return app.head(), app.store.read
-    where = access(app_id, repository)
-    return where.head(), where.read
+        development.app(app_id)  # makes the app's repository if it is new
+    where = access(app_id, repository, root=root)
+    return where.trusted_head(), where.read
 
 
 def _number(head: Head, app: App, bundle: Bundle, wanted: int | None) -> int:

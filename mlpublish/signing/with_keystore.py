@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from mlpublish.errors import MissingExtra, SigningError
 from mlpublish.formats import pkcs12
 from mlpublish.formats.key_uri import KeyUri
+from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.passphrases import KEYPASS, STOREPASS, ask, found
 from mlpublish.trust.signer import Signer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import jks
 
 _JKS, _JCEKS = b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"
+_LONGEST = 1 << 24  # bytes of a keystore, which may hold many certificates
 
 
 def open_keystore(uri: str) -> Signer:
@@ -35,7 +37,8 @@ def open_keystore(uri: str) -> Signer:
             ``keypass-file``. A key's own password is by default the store's.
 
     Raises:
-        SigningError: there is no such store or alias, a password is missing or wrong, or the key is of a kind not taken.
+        SigningError: there is no such store or alias, a password is missing or wrong, decrypting it would take for ever, or
+            the key is of a kind not taken.
         MissingExtra: it is a JKS or JCEKS store, and pyjks is not installed.
     """
     where = KeyUri.parse(uri).only("alias", *STOREPASS.parameters, *KEYPASS.parameters)
@@ -80,6 +83,7 @@ class _Pkcs12(_Store):
 
     def key(self, alias: str, password: str) -> PrivateKeyTypes | None:
         (pkcs8,) = (entry.pkcs8 for entry in pkcs12.key_entries(self.content) if entry.alias == alias)
+        pkcs12.refuse_endless(pkcs8)
         try:
             return load_der_private_key(pkcs8, password.encode())
         except TypeError:  # what cryptography raises where a password is given and none is needed
@@ -114,6 +118,7 @@ class _Java(_Store):
         from pyasn1.error import PyAsn1Error
 
         entry = self._entries[alias]
+        pkcs12.refuse_endless(entry._encrypted)  # pyjks has no other way to it
         try:
             entry.decrypt(password)
         except (jks.util.DecryptionFailureException, PyAsn1Error, ValueError):
@@ -175,7 +180,7 @@ def _key(store: _Store, alias: str, storepass: str, query: Mapping[str, str]) ->
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file, _LONGEST)
     except OSError as exc:
         raise SigningError(
             f"The keystore {file} cannot be read: {exc.strerror}.", remedy="Give the path of a keystore.", field="key"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
-from mlpublish.errors import SigningError
+from mlpublish.errors import FormatError, SigningError
+from mlpublish.formats import pkcs12
 from mlpublish.formats.key_uri import KeyUri
-from mlpublish.trust.keys import crypto_signer, refuse_pss
+from mlpublish.storage.in_folder import read_regular
+from mlpublish.trust.keys import LONGEST, crypto_signer, refuse_pss
 from mlpublish.trust.passphrases import PASSPHRASE, ask
 from mlpublish.trust.signer import Signer
+
+_ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----(.*?)-----END", re.DOTALL)
 
 
 def open_pem(uri: str) -> Signer:
@@ -23,16 +28,17 @@ def open_pem(uri: str) -> Signer:
         uri: ``file:PATH``, with ``?passphrase-env=VARIABLE`` or ``?passphrase-file=FILE``.
 
     Raises:
-        SigningError: there is no such file, it holds no private key, the passphrase is missing or wrong, or the key is of a
-            kind not taken.
+        SigningError: there is no such file, it holds no private key, the passphrase is missing or wrong, decrypting it would
+            take for ever, or the key is of a kind not taken.
     """
     where = KeyUri.parse(uri).only(*PASSPHRASE.parameters)
     content = _content(where.file)
     try:
         key = _load(content, None)
         if key is None:
+            _refuse_endless(content)
             key = _load(content, ask(PASSPHRASE, where.query, of=str(where.file)))
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, UnsupportedAlgorithm, FormatError) as exc:
         raise _unreadable(where.file, content) from exc
     assert key is not None
     refuse_pss(_der(content))
@@ -48,6 +54,12 @@ def _load(content: bytes, passphrase: str | None) -> PrivateKeyTypes | None:
         return None
 
 
+def _refuse_endless(content: bytes) -> None:
+    blocks = map(base64.b64decode, _ENCRYPTED.findall(content)) if b"-----BEGIN" in content else [content]
+    for key in blocks:
+        pkcs12.refuse_endless(key)
+
+
 def _der(content: bytes) -> bytes:
     """The first block's bytes; nothing where they are encrypted, which hides what the key is for."""
     lines = content.partition(b"-----BEGIN PRIVATE KEY-----")[2].partition(b"-----END")[0]
@@ -56,7 +68,7 @@ def _der(content: bytes) -> bytes:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file, LONGEST)
     except OSError as exc:
         raise SigningError(
             f"The key {file} cannot be read: {exc.strerror}.",

@@ -10,6 +10,8 @@ from typing import BinaryIO, Protocol
 class BlobStore(Protocol):
     """Files by relative path. Everything is create-only, but for what ``replace_if`` names.
 
+    ``create_if`` and ``replace_if`` look and write in one step: what they look at cannot change in between.
+
     Every method raises StorageError where the store itself fails, and NotFound where a reader names what is not there.
     """
 
@@ -39,8 +41,18 @@ class BlobStore(Protocol):
     def read_tagged(self, path: str) -> tuple[bytes, str]:
         """The content and a tag that changes with it."""
 
-    def replace_if(self, path: str, content: bytes, *, tag: str | None) -> bool:
+    def create_if(self, path: str, content: bytes, *, guard: str, tag: str | None) -> bool:
+        """Write durably if nothing stands there while ``guard``, in the same folder, still has this tag.
+
+        Returns:
+            Whether it was written.
+        """
+
+    def replace_if(self, path: str, content: bytes, *, tag: str | None, unless: str | None = None) -> bool:
         """Compare-and-swap: write durably if the content still has this tag (None: if nothing stands there).
+
+        Args:
+            unless: a path in the same folder; if something stands there, nothing is written.
 
         Returns:
             Whether it was written.

@@ -9,13 +9,14 @@ while its writer lives, so ``sweep`` knows what crashes left.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,13 +74,19 @@ class FolderStore:
         content = self.read(path)
         return content, digest_of(content)
 
-    def replace_if(self, path: str, content: bytes, *, tag: str | None) -> bool:
+    def create_if(self, path: str, content: bytes, *, guard: str, tag: str | None) -> bool:
+        return self._write_if(path, content, tags={guard: tag, path: None})
+
+    def replace_if(self, path: str, content: bytes, *, tag: str | None, unless: str | None = None) -> bool:
+        return self._write_if(path, content, tags={path: tag} if unless is None else {path: tag, unless: None})
+
+    def _write_if(self, path: str, content: bytes, *, tags: Mapping[str, str | None]) -> bool:
+        """Write while every file has its tag (None: is not there); one lock per folder makes it one step."""
         place = self._place(path)
         try:
             make_folder(place.parent)
             with locked(place.parent / _LOCK):
-                standing = digest_of(place.read_bytes()) if place.exists() else None
-                if standing != tag:
+                if any(_tag_of(self._place(each)) != tag for each, tag in tags.items()):
                     return False
                 with _partial(place.parent, content) as written:
                     written.replace(place)
@@ -128,6 +135,28 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
         flush_folder(made.parent)
 
 
+def read_regular(file: Path, most: int, *, links: bool = True) -> bytes:
+    """A regular file's bytes, for a path that somebody else chose: a pipe or a device may never end.
+
+    Args:
+        most: bytes that it may have.
+        links: whether a symbolic link is followed; one in a folder that was handed over may point to a private file.
+
+    Raises:
+        OSError: it cannot be read, is something else, or is longer.
+    """
+    if not links and file.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(file))
+    refused = os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)  # without O_NONBLOCK a pipe that nobody writes to is waited for
+    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | refused)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(file))
+    return content
+
+
 def replace_file(place: Path, content: bytes) -> None:
     """Write a file durably in one step: readers see the old content or the new one."""
     with _partial(place.parent, content) as written:
@@ -173,6 +202,10 @@ def _partial(folder: Path, content: bytes | Path, *, mode: int = 0o644) -> Itera
             yield written
     finally:
         written.unlink(missing_ok=True)
+
+
+def _tag_of(place: Path) -> str | None:
+    return digest_of(place.read_bytes()) if place.exists() else None
 
 
 def _linked(written: Path, place: Path) -> bool:

@@ -11,7 +11,8 @@ from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import SigningError, ThresholdNotMet
+from mlpublish.errors import SigningError, ThresholdNotMet, VerificationError
+from mlpublish.formats.wire import digest_of
 from mlpublish.trust import roles
 from mlpublish.trust.changes import Change
 from mlpublish.trust.intents import holder
@@ -95,6 +96,24 @@ def may_sign(change: Change, present: Present, keyid: str) -> tuple[str, ...]:
     """The roles of a change that a key holds, by the word of the present or of the proposed roles."""
     found = {need.role for need in needs(change, present) if keyid in {key.keyid for key in (*need.signed, *need.waiting)}}
     return tuple(sorted(found))
+
+
+def refuse_other_base(change: Change, present: Present) -> None:
+    """Refuse a change that says of what it was made from what is not so: who signs it looks at the difference from that.
+
+    Raises:
+        VerificationError: a role that it edits is another one.
+    """
+    for name, edit in change.edits.items():
+        role = present.role(name)
+        said = "" if role is None else digest_of(role.signed_bytes)
+        if edit.present != said or edit.base != (0 if role is None else role.signed.version):
+            raise VerificationError(
+                f"Change {change.id} says that it was made from version {edit.base} of the {name} role with sha256 "
+                f"{edit.present[:12] or 'none'}…; that is {said[:12] or 'none'}….",
+                remedy="Do not sign it. Make it again from what is current: mlpublish review rebase.",
+                field=name,
+            )
 
 
 def complete(change: Change, present: Present) -> bool:

@@ -33,7 +33,7 @@ CHANGE_FORMAT = 1
 REVIEW_FORMAT = 1
 ROLES = ("root", "targets", "channels")  # each is appointed by one before it
 KEY_ID = "[0-9a-f]{64}"
-CHANGE_ID = r"(root|targets|channels)-[0-9]{1,19}-[0-9a-f]{12}"
+CHANGE_ID = r"(root|targets|channels)-[0-9]{1,19}-[0-9a-f]{32}"
 _SIGNATURE = "([0-9a-f]{2}){1,2048}"
 _DEEPEST = 32
 _DOMAIN = b"mlpublish review statement\n"  # no bytes that are signed here are a role's, nor the other way round
@@ -46,10 +46,22 @@ class Edit:
     Args:
         base: the version that it was made from (0: there is none yet); if another one is current, the commit is a Conflict.
         metadata: the role's bytes, with the signatures that it has.
+        present: sha256 of what the version says that it was made from; in a change it is part of what a reviewer signs, so that
+            nobody can have an edit signed against one state and commit it against another. Empty where there is none yet, and
+            in a commit that nobody reviews.
+        keys: public halves of signers that no role names, such as a pin's; they travel with a commit only.
     """
 
     base: int
     metadata: bytes
+    present: str = ""
+    keys: tuple[Key, ...] = ()
+
+    @classmethod
+    def of(cls, present: Metadata[Root] | Metadata[Targets], edited: Metadata[Root] | Metadata[Targets]) -> Edit:
+        """An edit made from this version of the role."""
+        said = digest_of(present.signed_bytes)
+        return cls(base=present.signed.version, metadata=edited.to_bytes(), present=said)
 
     @classmethod
     def from_reader(cls, reader: Reader, name: str) -> Edit:
@@ -58,7 +70,8 @@ class Edit:
         Raises:
             FormatError: it is not.
         """
-        edit = cls(base=reader.whole_number("base"), metadata=reader.text("metadata").encode())
+        present = reader.optional("present", reader.digest) or ""
+        edit = cls(base=reader.whole_number("base"), metadata=reader.text("metadata").encode(), present=present)
         role = roles.parse_named(edit.metadata, name)
         try:
             signable = _depth(role.signed.to_dict()) <= _DEEPEST and bool(role.signed_bytes)
@@ -84,15 +97,20 @@ class Change:
 
     @property
     def id(self) -> str:
-        """``<role>-<version>-<12 digits of the sha256 of what is signed>``; signatures do not alter it."""
+        """``<role>-<version>-<32 digits of the sha256 of what it says and was made from>``; signatures do not alter it."""
         name = next(each for each in ROLES if each in self.edits)
         digest = digest_of("".join(self.digests[each] for each in sorted(self.edits)).encode())
-        return f"{name}-{self.role(name).signed.version}-{digest[:12]}"
+        return f"{name}-{self.role(name).signed.version}-{digest[:32]}"
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """role -> sha256 of the bytes that are signed."""
-        return {name: digest_of(self.role(name).signed_bytes) for name in self.edits}
+        """role -> sha256 of everything that a reviewer agrees to: what is signed, and what it was made from."""
+        return {
+            name: digest_of(
+                dump({"base": edit.base, "present": edit.present, "signed": digest_of(self.role(name).signed_bytes)})
+            )
+            for name, edit in self.edits.items()
+        }
 
     @property
     def founds(self) -> bool:
@@ -120,14 +138,17 @@ class Change:
                 if name in review.signatures:
                     role.signatures[review.keyid] = Signature(review.keyid, review.signatures[name])
             role.signatures = dict(sorted(role.signatures.items()))
-            edits[name] = Edit(base=edit.base, metadata=role.to_bytes())
+            edits[name] = replace(edit, metadata=role.to_bytes())
         return edits
 
     def to_bytes(self) -> bytes:
         return dump(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        edits = {name: {"base": edit.base, "metadata": edit.metadata.decode()} for name, edit in self.edits.items()}
+        edits = {
+            name: {"base": edit.base, "metadata": edit.metadata.decode()} | ({"present": edit.present} if edit.present else {})
+            for name, edit in self.edits.items()
+        }
         return {
             "format": CHANGE_FORMAT,
             "app": self.app_id,
@@ -171,6 +192,9 @@ class Change:
         targets, channels = self.targets(), self.targets(roles.CHANNELS)
         if targets is not None and (bound := roles.policy_of(targets.signed).app_id) != self.app_id:
             reader.refuse("app", f"{bound}, whose app role it edits")
+        for name, role in (("targets", targets), (roles.CHANNELS, channels)):
+            if role is not None:
+                roles.check_shape(name, role.signed)
         if channels is not None:
             roles.check_bound(channels.signed, self.app_id)
 

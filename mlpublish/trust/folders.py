@@ -8,6 +8,7 @@ change does, offline. A reviewer sends back one small file, ``reviews/<key id>.j
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,13 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.errors import FormatError, NotFound
 from mlpublish.formats.wire import MAX_DOCUMENT, Reader
-from mlpublish.storage.in_folder import replace_file
+from mlpublish.storage.in_folder import read_regular, replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import Change, Review
 
 CHANGE = "change.json"
+MOST_REVIEWS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +84,19 @@ def read_change(folder: Path) -> ChangeFolder:
             remedy="Name the folder that mlpublish sign or review show --save wrote.",
             field="change",
         )
-    present = {name: folder / "present" / f"{name}.json" for name in ("targets", roles.CHANNELS)}
+    present = {name: _part(folder, "present") / f"{name}.json" for name in ("targets", roles.CHANNELS)}
     return ChangeFolder(
         folder=folder,
         change=Change.from_bytes(read_document(file)),
         roots=read_roots(folder),
-        present={name: read_document(place) for name, place in present.items() if place.is_file()},
+        present={name: read_document(place) for name, place in present.items() if place.exists()},
         reviews=read_reviews(folder),
     )
 
 
 def read_roots(folder: Path) -> tuple[bytes, ...]:
     """The chain of roots that came along, by version."""
-    files = [file for file in (folder / "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal()]
+    files = [file for file in _part(folder, "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal()]
     return tuple(read_document(file) for file in sorted(files, key=lambda file: int(file.name.partition(".")[0])))
 
 
@@ -102,9 +104,29 @@ def read_reviews(folder: Path) -> tuple[Review, ...]:
     """What reviewers said, in the order of their key ids.
 
     Raises:
-        FormatError: a file is no review, or that of another key than its name says: it would stand for both.
+        FormatError: a file is no review, or that of another key than its name says: it would stand for both; or too many.
     """
-    return tuple(_review(file) for file in sorted((folder / "reviews").glob("*.json")))
+    files = sorted(_part(folder, "reviews").glob("*.json"))
+    if len(files) > MOST_REVIEWS:
+        raise FormatError(
+            f"{folder} holds {len(files)} reviews, and at most {MOST_REVIEWS} are read.",
+            remedy="Get the folder again; it is altered.",
+            field="reviews",
+        )
+    return tuple(_review(file) for file in files)
+
+
+def _part(folder: Path, name: str) -> Path:
+    """A folder in a change's folder, never one elsewhere that a link names.
+
+    Raises:
+        FormatError: it is a link.
+    """
+    if (folder / name).is_symlink():
+        raise FormatError(
+            f"{folder / name} is a symbolic link.", remedy="Get the folder again, with real folders in it.", field=name
+        )
+    return folder / name
 
 
 def _review(file: Path) -> Review:
@@ -120,29 +142,25 @@ def _review(file: Path) -> Review:
 
 
 def read_document(file: Path) -> bytes:
-    """A document's bytes; one that is longer than any may be is not read into memory.
+    """A document's bytes, which are a regular file's: a link could name what only its reader may read.
 
     Raises:
-        NotFound: it cannot be read.
-        FormatError: it is too long.
+        NotFound: it cannot be read, or is a link, a pipe or a device.
+        FormatError: it is longer than any document may be.
     """
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_DOCUMENT + 1)
+        return read_regular(file, MAX_DOCUMENT, links=False)
     except OSError as exc:
-        raise NotFound(f"{file} cannot be read: {exc.strerror}.", remedy="Get the folder again.", field=file.name) from exc
-    if len(data) > MAX_DOCUMENT:
-        raise FormatError(
-            f"{file} has more than {MAX_DOCUMENT} bytes.", remedy="Get the folder again; it is altered.", field=file.name
-        )
-    return data
+        kind = FormatError if exc.errno == errno.EFBIG else NotFound
+        raise kind(f"{file} cannot be read: {exc.strerror}.", remedy="Get the folder again.", field=file.name) from exc
 
 
 def present_in(found: ChangeFolder, newest: Metadata[Root] | None) -> Present:
-    """What was current when it was made, verified under the newest root that is trusted.
+    """What was current when it was made, verified under the newest root that is trusted, and of the change's own app.
 
     Raises:
         ThresholdNotMet: it is not fully signed by whoever that root appoints.
+        VerificationError: it is another app's, which is signed well too where apps share keys.
     """
     if newest is None:
         return Present()
@@ -150,4 +168,8 @@ def present_in(found: ChangeFolder, newest: Metadata[Root] | None) -> Present:
     channels = roles.parse(found.present.get(roles.CHANNELS, b""), Targets, roles.CHANNELS)
     roles.verify(newest.signed, "targets", targets)
     roles.verify(targets.signed, roles.CHANNELS, channels)
+    app_id = found.change.app_id
+    roles.check_root_bound(newest.signed, app_id)
+    roles.check_app_role_bound(targets.signed, app_id)
+    roles.check_bound(channels.signed, app_id)
     return Present(root=newest, targets=targets, channels=channels)

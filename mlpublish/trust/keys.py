@@ -7,6 +7,7 @@ refused by name (docs/keys.md; Apple: Security ``SecKeyAlgorithm``, CryptoKit).
 from __future__ import annotations
 
 import base64
+import errno
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from mlpublish.errors import NotFound, SigningError
 from mlpublish.formats import mfpclient
 from mlpublish.formats.key_uri import KeyUri
 from mlpublish.plugins import scheme_of
-from mlpublish.storage.in_folder import create_private
+from mlpublish.storage.in_folder import create_private, read_regular
 from mlpublish.trust.signer import signer_for
 
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
@@ -300,12 +301,13 @@ def _from_der(der: bytes) -> FoundKey | None:
 
 def _content(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LONGEST:
-            raise SigningError(f"{file} is too long to be a key.", remedy="Name the key's own file.", field="key")
-        return file.read_bytes()
+        return read_regular(file, LONGEST)
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise NotFound(f"There is no key {str(file)[:200]}.", remedy="Check the path.", field="key") from exc
-    except (OSError, ValueError) as exc:
+    except OSError as exc:
+        why = "is too long to be a key" if exc.errno == errno.EFBIG else f"cannot be read: {exc.strerror}"
+        raise SigningError(f"{str(file)[:200]} {why}.", remedy="Name the key's own file.", field="key") from exc
+    except ValueError as exc:
         raise SigningError(f"The key {str(file)[:200]} cannot be read.", remedy="Check the path.", field="key") from exc
 
 

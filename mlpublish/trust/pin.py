@@ -17,6 +17,7 @@ from tuf.api.metadata import Root
 
 from mlpublish.errors import RecipeError, VerificationError
 from mlpublish.formats import mfpclient
+from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust import keys, roles
 
 
@@ -30,8 +31,8 @@ def pin_text(pin: Path | str) -> str:
     """
     file = Path(pin)
     try:
-        content = file.read_bytes()
-    except (OSError, ValueError):  # base64 text is no name that a file can have
+        content = read_regular(file, keys.LONGEST)
+    except (OSError, ValueError):  # base64 text is no name that a file can have; what a pipe says is no pin
         return str(pin)
     kind = mfpclient.kind_of(content, file.name)
     if kind is None:

@@ -171,16 +171,17 @@ def held_bundle(targets: Targets, number: int, file: Path) -> Bundle:
 
 
 def held_signature(targets: Targets, number: int, bundle: Path) -> bytes | None:
-    """The detached signature beside a bundle, if there is one; where a role names it, it is the very one.
+    """The detached signature beside a bundle that a role names, if it is there; what no role names is nobody's to hand on.
 
     Raises:
+        NotFound: it is no regular file.
         DigestMismatch: it is another.
     """
     file, target = signature_file(bundle), targets.targets.get(signature_path(number))
-    if not file.is_file():
+    if target is None or not file.is_file():
         return None
     signature = read_document(file)
-    if target is not None and target.hashes.get("sha256") != digest_of(signature):
+    if target.hashes.get("sha256") != digest_of(signature):
         raise DigestMismatch(
             f"{file.name} is not the signature that the app role names for release {number}.",
             remedy="Get the release again from where it was made.",
@@ -216,6 +217,8 @@ def _countersign(targets: Metadata[Targets], found: ChangeFolder) -> None:
 
 def _opened(file: Path, targets: Targets, number: int) -> Bundle:
     """The bundle. A zip that is broken because somebody altered it is a matter of trust, whatever its reader says."""
+    if not file.is_file():  # a pipe in a folder that was handed over is not waited for
+        raise NotFound(f"There is no bundle {file}.", remedy="Get the whole folder again.", field="bundle")
     try:
         return open_bundle(file)
     except (BundleError, FormatError) as exc:

@@ -6,6 +6,7 @@ for ``channels/*/*`` (TUF specification §4.5). Nothing here touches a disk or a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from tuf.api.metadata import (
 from tuf.api.serialization import DeserializationError
 
 from mlpublish.errors import FormatError, SigningError, ThresholdNotMet, VerificationError
-from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
+from mlpublish.formats.channel import NAME, Channel, ReleaseFacts, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.wire import digest_of
 from mlpublish.trust.signer import Signer
@@ -35,6 +36,8 @@ S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
 CHANNELS = "channels"
 APP_FIELD = "x-mlpublish-app"
+_CHANNEL_PATHS = rf"channels/{NAME}/{NAME}\.json"
+_APP_PATHS = r"policy\.json|releases/[1-9][0-9]{0,18}/(bundle\.zip(\.sig)?|model\.sig)"
 ROOT_DAYS, CHANNELS_DAYS = 365, 90
 SCHEMES = ("ecdsa-sha2-nistp256", "ed25519", "rsa-pkcs1v15-sha256")  # what a phone verifies with system frameworks
 
@@ -111,6 +114,40 @@ def check_bound(role: Targets, app_id: str) -> None:
             f"The channels role is {'bound to no app' if bound is None else f'of {bound}'}, not of {app_id}.",
             remedy="Take the app's own; set its channels again.",
             field=CHANNELS,
+        )
+
+
+def check_app_role_bound(role: Targets, app_id: str) -> None:
+    """Hold an app role against the app whose repository it stands in: its policy names it.
+
+    Raises:
+        VerificationError: it is another app's, which verifies too wherever apps share keys.
+        FormatError: it has no policy.
+    """
+    bound = policy_of(role).app_id
+    if bound != app_id:
+        raise VerificationError(
+            f"The app role is for {bound}, not {app_id}.", remedy="Take the app's own; check the address.", field="app"
+        )
+
+
+def check_shape(name: str, role: Targets) -> None:
+    """Hold an app role or a channels role against what such a role says.
+
+    TUF gives both the same type; a person who holds both roles could be made to sign for one what would count for the other.
+
+    Raises:
+        VerificationError: it says what is the other role's to say.
+    """
+    channels = name == CHANNELS
+    strange = next(
+        (path for path in role.targets if re.fullmatch(_CHANNEL_PATHS if channels else _APP_PATHS, path) is None), None
+    )
+    if strange is not None:
+        raise VerificationError(f"The {name} role names {strange[:80]!r}.", remedy="It has no place there.", field=name)
+    if (role.delegations is not None) is channels or (not channels and APP_FIELD in role.unrecognized_fields):
+        raise VerificationError(
+            f"This {name} role is shaped as the other one is.", remedy="Make the edit again from the present state.", field=name
         )
 
 

@@ -34,6 +34,18 @@ def spelled(value: object) -> str:
     return "".join(map(_shown, json.dumps(value, ensure_ascii=False, sort_keys=True)))
 
 
+def shortened(text: str, most: int = 500) -> str:
+    """The beginning of a text, with how much of it is left out, so that one text never floods a screen."""
+    left = len(text) - most
+    return text if left <= 0 else f"{text[:most]}… ({left} more characters, shown with --json)"
+
+
+def escaped(letter: str) -> str:
+    """A letter as JSON escapes it."""
+    pair = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
+
+
 def member(place: Sequence[str | int]) -> str:
     """Where something stands in a document, such as ``delegations.roles[0].paths``; no two places are spelled the same."""
     parts = [f".{part}" if isinstance(part, str) and _MEMBER.fullmatch(part) else f"[{spelled(part)}]" for part in place]
@@ -43,5 +55,4 @@ def member(place: Sequence[str | int]) -> str:
 def _shown(letter: str) -> str:
     if letter.isprintable() and unicodedata.bidirectional(letter) not in _TURNS:
         return letter
-    pair = letter.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
+    return escaped(letter)

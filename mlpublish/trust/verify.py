@@ -18,6 +18,7 @@ from mlpublish.trust.detached import verify_detached
 from mlpublish.trust.folders import read_document
 from mlpublish.trust.pin import pin_text, read_pin, root_under
 from mlpublish.trust.releases import SignedRelease, read_release, signature_file
+from mlpublish.trust.spelling import shortened
 
 
 def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Path | str | None = None) -> VerifyReport:
@@ -81,16 +82,13 @@ _DETACHED_LIMITS = (
 def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | str | None) -> VerifyReport:
     signed = read_release(folder)
     trusted = _trusted(root, pin, signed.roots)
-    newest = follow_roots(trusted, signed.roots)
+    app_id = signed.release.app.id
+    newest = follow_roots(trusted, signed.roots, app_id)
     roles.verify(newest.signed, "targets", signed.targets)
     _refuse_expired("root", newest)
     _refuse_expired("targets", signed.targets)
-    policy = roles.policy_of(signed.targets.signed)
+    roles.check_app_role_bound(signed.targets.signed, app_id)
     release = signed.release
-    if policy.app_id != release.app.id:
-        raise VerificationError(
-            f"The app role is for {policy.app_id}, not {release.app.id}.", remedy="Take the app's own release.", field="app"
-        )
     detached, unchecked = _beside(signed, pin)
     return VerifyReport(
         what=folder,
@@ -116,7 +114,7 @@ def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | s
 def _beside(signed: SignedRelease, pin: Path | str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the detached signature beside a release's bundle shows, and what it does not."""
     bundle, named = signed.release.bundle, signature_path(signed.release.number) in signed.targets.signed.targets
-    if signed.detached is None and not named:
+    if not named and not signature_file(bundle.path).is_file():
         return (), ()
     file = signature_file(bundle.path).name
     if pin is None:
@@ -158,16 +156,29 @@ def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Seq
     return root_under(read_pin(pin_text(pin)), roots[0])
 
 
-def follow_roots(trusted: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
-    """From the trusted root to the newest of the chain, each signed by its predecessor's keys and its own."""
+def follow_roots(trusted: bytes, roots: Sequence[bytes], app_id: str | None = None) -> Metadata[Root]:
+    """From the trusted root to the newest of the chain, each signed by its predecessor's keys and its own.
+
+    Args:
+        app_id: whose roots they must be.
+
+    Raises:
+        ThresholdNotMet: one is not signed so.
+        VerificationError: one is another app's.
+    """
     present = roles.parse(trusted, Root, "root")
     roles.verify(present.signed, "root", present)
+    chain = [present]
     for data in roots:
         following = roles.parse(data, Root, "root")
         if following.signed.version == present.signed.version + 1:
             roles.verify(present.signed, "root", following)
             roles.verify(following.signed, "root", following)
             present = following
+            chain.append(present)
+    if app_id is not None:
+        for each in chain:
+            roles.check_root_bound(each.signed, app_id)
     return present
 
 
@@ -196,8 +207,10 @@ def evidence_limits(bundle: Bundle) -> tuple[str, ...]:
     for model in bundle.manifest.models:
         if model.parity is None:
             limits.append(f"{model.name}: it carries no evidence that it answers as its source does.")
-        elif "macOS" not in model.parity.executor:
-            limits.append(f"{model.name}: its evidence comes from {model.parity.executor}, not from Apple's runtime.")
+            continue
+        # whoever made the bundle chose that text, so even the right one proves nothing
+        why = "as the bundle says" if "macOS" in model.parity.executor else "not from Apple's runtime"
+        limits.append(f"{model.name}: its evidence comes from {shortened(model.parity.executor)}, {why}.")
     return tuple(limits)
 
 

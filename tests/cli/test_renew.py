@@ -55,6 +55,17 @@ def test_one_round_tells_what_it_renewed(cli: Cli, home: Development) -> None:
     assert (again.code, stamp(home)) == (0, before + 1)
 
 
+def test_what_a_clock_that_was_ahead_signed_is_made_good_on_purpose(cli: Cli, home: Development) -> None:
+    run_down(home, "com.acme.old", days=80)
+    before = stamp(home)
+    told = cli("repo", "renew", "--repository", home.folder)
+    assert (told.code, stamp(home)) == (1, before)
+    assert "date -u" in told.err
+    assert cli("repo", "renew", "--repository", home.folder, "--shorten", "--json").result["renewed"] == ["com.acme.old"]
+    assert stamp(home) == before + 1
+    assert cli("repo", "renew", "--repository", home.folder).code == 0
+
+
 def test_only_the_apps_that_are_named_are_renewed(cli: Cli, home: Development, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPUBLISH_REPOSITORY", str(home.folder))
     assert cli("repo", "renew", "--app", "com.acme.new", "--json").result["fresh"] == ["com.acme.new"]

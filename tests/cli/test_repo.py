@@ -59,7 +59,7 @@ def test_the_whole_ceremony(cli: Cli, init: Callable[..., Ran], production: Prod
     status = cli("repo", "status", "--at", "place", "--json")
     assert (status.code, status.result["must_act"]) == (8, True)
     for name in ("bob", "olga"):
-        signed = cli("review", "sign", "--at", "place", "--app", APP, "--key", production.uri(name), "--json")
+        signed = cli("review", "sign", "--yes", "--at", "place", "--app", APP, "--key", production.uri(name), "--json")
         assert signed.code == 0
     assert signed.result["state"] == "committed"
     status = cli("repo", "status", "--at", "place", "--json")
@@ -210,30 +210,33 @@ def rotate(cli: Cli, production: Production, *words: object, key: str = "alice")
     return cli("repo", "rotate", *words, "--at", production.folder, "--key", production.uri(key))
 
 
-def test_rotate_names_keys_by_file_by_id_and_with_a_name(cli: Cli, production: Production) -> None:
-    production.stand()
+def test_rotate_names_keys_by_file_by_id_and_with_a_name(cli: Cli, production: Production, here: Path) -> None:
+    production.stand().trusted_in(here)
     told = rotate(
         cli, production, "app", "--add", f"Dave D.={production.pin_file('dave')}", "--drop", production.pin_file("carol")
     )
     assert told.code == 0
     assert "Dave D." in told.out
     assert "1 of bob" in told.out
-    cli("review", "sign", "--at", production.folder, "--app", APP, "--key", production.uri("bob"))
+    cli("review", "sign", "--yes", "--at", production.folder, "--app", APP, "--key", production.uri("bob"))
     assert sorted(production.head().root.signed.roles["targets"].keyids) == sorted(map(production.id, ("alice", "bob", "dave")))
     assert rotate(cli, production, "operators", "--drop", production.id("otto")[:10]).code == 0
 
 
-def test_rotate_over_many_apps_tells_each_and_none_keeps_the_others_from_theirs(cli: Cli, production: Production) -> None:
+def test_rotate_over_many_apps_tells_each_and_none_keeps_the_others_from_theirs(
+    cli: Cli, production: Production, here: Path
+) -> None:
     apps = ("com.acme.one", "com.acme.three", "com.acme.two")
     for app_id in apps:
         production.for_app(app_id).stand()
+    production.trusted_in(here, *apps)
     production.for_app("com.acme.three").agree(rotation("root", add=production.publics(("dave",))), "alice", "bob")
     told = rotate(cli, production, "root", "--add", production.pin_file("dave"), "--json")
     assert told.code == 2  # of the one that failed
     outcomes = {each["app"]: each for each in told.result["apps"]}
     assert {app_id: each["ok"] for app_id, each in outcomes.items()} == {apps[0]: True, apps[1]: False, apps[2]: True}
     assert "has the key" in outcomes["com.acme.three"]["error"]["message"]
-    signed = cli("review", "sign", "--all", "--at", production.folder, "--key", production.uri("bob"), "--json")
+    signed = cli("review", "sign", "--yes", "--all", "--at", production.folder, "--key", production.uri("bob"), "--json")
     assert signed.code == 0
     assert [(each["app"], each["result"]["state"]) for each in signed.result["apps"]] == [
         ("com.acme.one", "committed"), ("com.acme.two", "committed"),
@@ -241,8 +244,8 @@ def test_rotate_over_many_apps_tells_each_and_none_keeps_the_others_from_theirs(
     assert {production.for_app(app_id).head().root.signed.version for app_id in apps} == {2}
 
 
-def test_rotate_says_what_is_wrong_in_one_line(cli: Cli, production: Production) -> None:
-    production.stand()
+def test_rotate_says_what_is_wrong_in_one_line(cli: Cli, production: Production, here: Path) -> None:
+    production.stand().trusted_in(here)
     for words, code, told in (
         (("nonsense",), 2, "nonsense"),
         (("online",), 2, "Neither a key nor a threshold"),
@@ -257,9 +260,10 @@ def test_rotate_says_what_is_wrong_in_one_line(cli: Cli, production: Production)
     assert production.changes.list().open is None
 
 
-def test_rekey_over_all_apps(cli: Cli, production: Production) -> None:
+def test_rekey_over_all_apps(cli: Cli, production: Production, here: Path) -> None:
     for app_id in ("com.acme.one", "com.acme.two"):
         production.for_app(app_id).stand()
+    production.trusted_in(here, "com.acme.one", "com.acme.two")
     pin = production.uri("rsa-legacy")
     told = cli("repo", "rekey", "--pin", pin, "--at", production.folder, "--json")
     assert [(each["app"], each["result"]["changed"]) for each in told.result["apps"]] == [

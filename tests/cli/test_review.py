@@ -28,7 +28,8 @@ APP = "com.acme.digits"
 def reviewing(cli: Cli, production: Production) -> Callable[..., Ran]:
     """``reviewing("show", …)`` at a place where release 1 waits."""
     production.stand().publish(b"one")
-    return lambda verb, *words: cli("review", verb, *words, "--at", production.folder, "--app", APP)
+    where = ("--at", production.folder, "--app", APP, "--root", production.first_root)
+    return lambda verb, *words: cli("review", verb, *words, *where)
 
 
 def key(production: Production, name: str) -> tuple[str, str]:
@@ -71,15 +72,15 @@ def test_show_fits_a_reviewers_screen_and_json_has_everything(reviewing: Cli, pr
 def test_log_in_words(reviewing: Cli, production: Production) -> None:
     production.sign("bob", comment="parity looked at")
     lines = reviewing("log").out.splitlines()
-    assert [line.split()[0] for line in lines] == [str(number) for number in range(1, 8)]
-    assert lines[5].endswith(f"approve by bob ({production.id('bob')[:12]}): parity looked at")
+    assert [line.split()[0] for line in lines] == [str(number) for number in range(1, 10)]
+    assert lines[7].endswith(f"approve by bob ({production.id('bob')[:12]}): parity looked at")
 
 
 # ── signing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_sign_commits_and_says_so(reviewing: Cli, production: Production) -> None:
-    told = reviewing("sign", *key(production, "bob"), "--comment", "looked at parity", "--json")
+    told = reviewing("sign", "--yes", *key(production, "bob"), "--comment", "looked at parity", "--json")
     assert (told.code, told.result["state"], told.result["missing"]) == (0, "committed", 0)
     assert [each["comment"] for each in told.result["reviews"]] == ["", "looked at parity"]
     assert list(production.head().releases) == [1]
@@ -87,9 +88,9 @@ def test_sign_commits_and_says_so(reviewing: Cli, production: Production) -> Non
 
 def test_errors_are_one_line_with_the_way_out(reviewing: Cli, production: Production) -> None:
     for words, code, told in (
-        (("sign", *key(production, "mallory")), 1, "holds none of the roles of targets-2-"),
+        (("sign", "--yes", *key(production, "mallory")), 1, "holds none of the roles of targets-2-"),
         (("sign", "targets-9", *key(production, "bob")), 6, "names 0 changes"),
-        (("sign",), 1, "No key is named for the targets role"),
+        (("sign", "--yes"), 1, "No key is named for the targets role"),
         (("rebase", *key(production, "alice")), 5, "stands on what is current"),
         (("reject", "--reason", " ", *key(production, "bob")), 2, "needs its reason"),
         (("propose", "--withdraw", "7", "--reason", "x", *key(production, "alice")), 6, "There is no release 7"),
@@ -119,13 +120,13 @@ def test_usage(reviewing: Cli, production: Production) -> None:
 def test_rejecting_ends_it(reviewing: Cli, production: Production) -> None:
     told = reviewing("reject", "--reason", "biased", *key(production, "carol"))
     assert (told.code, "rejected" in told.out) == (0, True)
-    assert reviewing("sign", *key(production, "bob")).code == 6  # nothing is open
+    assert reviewing("sign", "--yes", *key(production, "bob")).code == 6  # nothing is open
     again = reviewing("sign", "targets-2", *key(production, "bob"))
     assert (again.code, "rejected on" in again.line, "(biased)" in again.line) == (5, True, True)
 
 
-def test_proposals_of_every_kind(cli: Cli, production: Production) -> None:
-    production.stand()
+def test_proposals_of_every_kind(cli: Cli, production: Production, here: Path) -> None:
+    production.stand().trusted_in(here)
     for content in (b"one", b"two", b"three"):
         production.release(content)
     for words in (
@@ -145,8 +146,9 @@ def test_proposals_of_every_kind(cli: Cli, production: Production) -> None:
     assert (policy.retired, policy.expiry_days, policy.publisher_may_approve) == ((1,), 365, False)
 
 
-def test_what_is_offered_needs_a_word_more(cli: Cli, production: Production) -> None:
-    production.stand().release(b"one")
+def test_what_is_offered_needs_a_word_more(cli: Cli, production: Production, here: Path) -> None:
+    production.stand().trusted_in(here)
+    production.release(b"one")
     production.offer(1)
     words = ("review", "propose", "--remove", "1", "--at", production.folder, "--app", APP, *key(production, "alice"))
     told = cli(*words)
@@ -176,15 +178,17 @@ def test_settings_name_place_root_and_app(cli: Cli, production: Production, here
         f'[apps."{APP}"]\nroot = "{production.first_root}"\n'
     )
     assert cli("review", "show").code == 0
-    assert cli("review", "sign", "--json").result["state"] == "committed"
+    assert cli("review", "sign", "--yes", "--json").result["state"] == "committed"
 
 
-def test_a_reviewers_terminal_is_not_steered_by_what_is_shown(cli: Cli, production: Production) -> None:
+def test_a_reviewers_terminal_is_not_steered_by_what_is_shown(cli: Cli, production: Production, here: Path) -> None:
     """A reason with an escape sequence could clear the screen above the question."""
-    production.stand().release(b"one")
+    production.stand().trusted_in(here)
+    production.release(b"one")
     words = ("review", "propose", "--withdraw", "1", "--at", production.folder, "--app", APP, *key(production, "alice"))
     told = cli(*words, "--reason", "fine\x1b[2J\nstate  committed")
     shown = cli("review", "show", "--at", production.folder, "--app", APP)
+    assert (told.code, shown.code) == (0, 0)
     for out in (told.out, shown.out):
         assert "\x1b" not in out
         assert not any(line.startswith("state") and "committed" in line for line in out.splitlines())
@@ -232,7 +236,7 @@ def _shown_until(end: str, terminal: int) -> str:
 def test_a_reviewer_sees_it_and_is_asked(
     reviewing: Cli, production: Production, here: Path, way: str, answer: str, code: int, signed: bool
 ) -> None:
-    where: tuple[object, ...] = ("--at", production.folder, "--app", APP)
+    where: tuple[object, ...] = ("--at", production.folder, "--app", APP, "--root", production.first_root)
     if way == "files":
         reviewing("show", "--save", "carried")
         where = ("carried", "--root", production.first_root)
@@ -246,7 +250,8 @@ def test_a_reviewer_sees_it_and_is_asked(
     assert (reviews / f"{production.id('bob')}.json").exists() == signed
 
 
-def test_with_yes_nobody_is_asked(reviewing: Cli, production: Production) -> None:
+def test_with_yes_nobody_is_asked(reviewing: Cli, production: Production, here: Path) -> None:
+    production.trusted_in(here)
     code, shown = on_a_terminal("", "review", "sign", "--yes", "--at", production.folder, "--app", APP, *key(production, "bob"))
     assert (code, shown) == (0, "")
     assert list(production.head().releases) == [1]
@@ -256,6 +261,7 @@ def test_all_asks_for_each_app(cli: Cli, production: Production, here: Path) -> 
     for app_id in ("com.acme.one", "com.acme.two"):
         production.for_app(app_id).stand().publish(b"one")
     production.for_app("com.acme.idle").stand()
-    told = cli("review", "sign", "--all", "--at", production.folder, *key(production, "bob"), "--json")
+    production.trusted_in(here, "com.acme.one", "com.acme.two", "com.acme.idle")
+    told = cli("review", "sign", "--yes", "--all", "--at", production.folder, *key(production, "bob"), "--json")
     assert [(each["app"], each["ok"]) for each in told.result["apps"]] == [("com.acme.one", True), ("com.acme.two", True)]
-    assert cli("review", "sign", "--all", "--at", production.folder, *key(production, "bob")).out == "There is no app here.\n"
+    assert cli("review", "sign", "--yes", "--all", "--at", production.folder, *key(production, "bob")).out == "There is no app here.\n"

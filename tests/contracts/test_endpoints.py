@@ -64,7 +64,7 @@ def test_a_commit_becomes_current_and_its_second_time_changes_nothing(
     stamp = endpoint.read(APP, "metadata/timestamp.json")
     assert endpoint.commit(APP, commit) is False
     assert endpoint.read(APP, "metadata/timestamp.json") == stamp
-    head = read_head(lambda path: endpoint.read(APP, path), trusted_root=development.first_root(APP))
+    head = read_head(lambda path: endpoint.read(APP, path), app_id=APP, trusted_root=development.first_root(APP))
     assert list(head.releases) == [1]
     assert endpoint.read(APP, f"targets/releases/1/{digest_of(b'bundle')}.bundle.zip") == b"bundle"
     assert next_version(lambda path: endpoint.read(APP, path), "targets", head.targets.signed.version) == 3
@@ -138,3 +138,16 @@ def test_what_is_refused_leaves_everything_as_it_was(
         endpoint.commit(APP, commit)
     assert raised.value.remedy
     assert {each: each.read_bytes() for each in folder.rglob("*") if each.is_file() and each.name != ".lock"} == before
+
+
+def test_a_file_is_downloaded_up_to_the_length_that_was_signed(
+    endpoint: Endpoint, release_commit: Callable[..., Commit], tmp_path: Path
+) -> None:
+    endpoint.commit(APP, release_commit(b"bundle"))
+    path = f"targets/releases/1/{digest_of(b'bundle')}.bundle.zip"
+    endpoint.download(APP, path, tmp_path / "it", length=6)
+    assert (tmp_path / "it").read_bytes() == b"bundle"
+    with pytest.raises(DigestMismatch):
+        endpoint.download(APP, path, tmp_path / "it", length=5)
+    with pytest.raises(NotFound):
+        endpoint.download(APP, "targets/releases/1/none.zip", tmp_path / "it", length=6)

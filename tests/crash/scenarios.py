@@ -102,7 +102,7 @@ def new_signer(state: State, file: str) -> Signer:
 _OFFER_2 = "channel set {app} --release 2 --to file:{dev}"
 _CHECK = "check {app} --at file:{dev} --device {root}/"
 _SECOND = "keys new {root}/second.pem --no-passphrase"
-_REVIEW = "review sign --at {dev} --app com.acme.digits --key file:{root}/second.pem"
+_REVIEW = "review sign --yes --at {dev} --app com.acme.digits --key file:{root}/second.pem"
 _TWO = (_SECOND, "repo rotate app --add {root}/second.pub --threshold 2 --at {dev}", _REVIEW)
 _SIGN_3 = "sign {root}/bundles/3.zip --repository {dev} {app} -o {root}/signed/again"
 _PUBLISH_3 = "publish {root}/signed/again --to file:{dev}"

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from mlpublish.errors import Conflict, EndpointRefused, EndpointUnreachable, FormatError, NotFound, RecipeError, StorageError
+from mlpublish.errors import (
+    Conflict,
+    DigestMismatch,
+    EndpointRefused,
+    EndpointUnreachable,
+    FormatError,
+    NotFound,
+    RecipeError,
+    StorageError,
+)
 from mlpublish.formats.problem import to_document
 from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.publishing.to_server import ServerEndpoint, open_server
@@ -204,6 +213,15 @@ def test_a_login_page_is_no_metadata_and_a_missing_file_of_any_host_is_not_found
 def test_an_answer_without_end_is_cut_off(peer: Callable[..., Peer]) -> None:
     with pytest.raises(EndpointRefused, match=f"more than {MAX_DOCUMENT} bytes"):
         endpoint(peer((200, {}, bytes(MAX_DOCUMENT + 1)))).read("com.acme.a", "metadata/1.root.json")
+
+
+def test_a_download_is_cut_off_at_the_length_that_was_signed(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    place = tmp_path / "bundle.zip"
+    endpoint(peer((200, {}, bytes(3 << 20)))).download("com.acme.a", "targets/x.zip", place, length=3 << 20)
+    assert place.stat().st_size == 3 << 20
+    with pytest.raises(DigestMismatch, match=f"more than {(3 << 20) - 1} bytes"):
+        endpoint(peer((200, {}, bytes(3 << 20)))).download("com.acme.a", "targets/x.zip", place, length=(3 << 20) - 1)
+    assert place.stat().st_size < 3 << 20
 
 
 def test_a_token_goes_to_its_server_only(peer: Callable[..., Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

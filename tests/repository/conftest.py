@@ -62,9 +62,15 @@ class BentStore:
         self._write(path)
         return self._inner.create(path, content)
 
-    def replace_if(self, path: str, content: bytes, *, tag: str | None) -> bool:
+    def create_if(self, path: str, content: bytes, *, guard: str, tag: str | None) -> bool:
         self._write(path)
-        return self._inner.replace_if(path, content, tag=digest_of(self.read(path)) if self._naive else tag)
+        return self._inner.create(path, content) if self._naive else self._inner.create_if(path, content, guard=guard, tag=tag)
+
+    def replace_if(self, path: str, content: bytes, *, tag: str | None, unless: str | None = None) -> bool:
+        self._write(path)
+        if self._naive:
+            return self._inner.replace_if(path, content, tag=digest_of(self.read(path)))
+        return self._inner.replace_if(path, content, tag=tag, unless=unless)
 
     def _write(self, path: str) -> None:
         number, self.writes = self.writes, self.writes + 1

@@ -23,7 +23,6 @@ from mlpublish.publishing.publish import publish
 from mlpublish.repository import review
 from mlpublish.repository.changes import Changes
 from mlpublish.repository.edits import edits_for
-from mlpublish.repository.endpoint import Edit
 from mlpublish.repository.place import Place
 from mlpublish.repository.repository import AppRepository
 from mlpublish.repository.review import policy_blob
@@ -147,7 +146,7 @@ def test_two_who_looked_at_different_bytes_are_told_so(stood: Production) -> Non
     role = kept.change.targets()
     assert role is not None
     role.signed.expires = roles.after(50)
-    other = replace(kept.change, edits={"targets": Edit(base=edit.base, metadata=role.to_bytes())})
+    other = replace(kept.change, edits={"targets": replace(edit, metadata=role.to_bytes())})
     online = Place.find(stood.folder).online()
     assert online is not None
     theirs = reviewed(other, ("targets",), stood.signer("bob"))
@@ -286,7 +285,7 @@ def test_a_change_that_ran_out_is_made_again(stood: Production) -> None:
     role = kept.change.targets()
     assert role is not None
     role.signed.expires = roles.after(-1)
-    old = replace(kept.change, edits={"targets": Edit(base=1, metadata=role.to_bytes())})
+    old = replace(kept.change, edits={"targets": replace(kept.change.edits["targets"], metadata=role.to_bytes())})
     folder = stood.store.folder / "changes"
     (folder / kept.change.id).rename(folder / old.id)
     (folder / old.id / "change.json").write_bytes(old.to_bytes())

@@ -153,7 +153,7 @@ def test_publishers_and_a_reviewer_at_once_bring_every_release_through(
     for line in (
         ["keys", "new", str(key), "--no-passphrase"],
         ["repo", "rotate", "app", "--add", str(key.with_suffix(".pub")), "--threshold", "2", *at],
-        ["review", "sign", "--key", f"file:{key}", *at],
+        ["review", "sign", "--yes", "--key", f"file:{key}", *at],
     ):
         subprocess.run([sys.executable, "-m", "mlpublish", *line], check=True, stdout=subprocess.DEVNULL)
     bundles = [[str(new_bundle(f"{who}-{number}".encode()).path) for number in range(2)] for who in "ab"]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mlpublish.errors import Conflict, MlpublishError, NotFound, RecipeError
+from mlpublish.errors import Conflict, MlpublishError, NotFound, RecipeError, SigningError
 from mlpublish.repository.development import Development
 from mlpublish.repository.online import Online
 from mlpublish.repository.renew import Rounds, due, renew
@@ -76,6 +78,44 @@ def test_it_is_due_once_less_than_half_a_life_is_left(fresh: AppRepository, onli
 def test_a_snapshot_that_does_not_hold_long_enough_is_due_too(fresh: AppRepository, online: Lives) -> None:
     assert due(fresh.head(), online(snapshot=20), now=roles.now()) == {"snapshot"}
     assert due(fresh.head(), online(snapshot=10), now=roles.now()) == set()
+
+
+def test_what_expires_later_than_it_ever_should_is_due_too(fresh: AppRepository, online: Lives) -> None:
+    """A clock that was ahead once must not keep a repository from being renewed until then."""
+    for days, names in ((-0.4, set()), (-0.6, {"timestamp"}), (-3.4, {"timestamp"}), (-3.6, {"timestamp", "snapshot"})):
+        assert due(fresh.head(), online(), now=roles.now() + timedelta(days=days)) == names
+    assert due(fresh.head(), online(channels=7), now=roles.now()) == set()  # 90 days: an operator may give them any life
+
+
+def test_a_clock_that_is_behind_signs_nothing_and_one_that_was_ahead_is_made_good_on_purpose(
+    fresh: AppRepository, online: Lives
+) -> None:
+    """No file tells which of the two clocks is wrong; so a person does."""
+    fresh.commit({}, online(timestamp=80), lambda _target: None)
+    before = {path: fresh.store.read(f"metadata/{path}") for path in fresh.store.list("metadata")}
+    standing = fresh.head().timestamp.signed.expires
+    for act in (lambda: renew([fresh], online()).failed[fresh.app_id], lambda: refusal(fresh, online())):
+        error = act()
+        assert isinstance(error, SigningError)
+        told = [datetime.fromisoformat(each) for each in re.findall(r"\d{4}-\S+Z", error.problem)]
+        assert (told[0], told[1] - told[2]) == (standing, timedelta(days=1))  # what stands; what would be signed, and now
+        assert "date -u" in error.remedy
+        assert "--shorten" in error.remedy
+    assert {path: fresh.store.read(f"metadata/{path}") for path in fresh.store.list("metadata")} == before
+    assert renew([fresh], replace(online(), shorten=True)).renewed == (fresh.app_id,)
+    assert fresh.head().timestamp.signed.expires - roles.now() <= timedelta(days=1)
+    assert renew([fresh], online()).fresh == (fresh.app_id,)
+
+
+def test_a_folders_timestamp_may_become_a_servers(fresh: AppRepository, online: Lives) -> None:
+    fresh.commit({}, online(timestamp=14), lambda _target: None)
+    assert renew([fresh], online()).renewed == (fresh.app_id,)
+
+
+def refusal(repository: AppRepository, online: Online) -> MlpublishError:
+    with pytest.raises(MlpublishError) as caught:
+        repository.commit({}, online, lambda _target: None)
+    return caught.value
 
 
 def test_channels_are_due_only_for_who_may_sign_them(fresh: AppRepository, online: Lives) -> None:

@@ -70,6 +70,18 @@ def test_a_release_shows_its_facts_evidence_lineage_size_and_what_is_not_proven(
     assert "alice" in shown["review 1"]
 
 
+def test_a_long_text_that_somebody_chose_says_how_much_of_it_is_not_shown(stood: Production) -> None:
+    stood.publish(b"one")
+    review.sign(stood.where("bob"), comment="x" * 3000)
+    stood.propose("alice", withdrawal(1, reason="y" * 3000))
+    added, withdrawn = (review.show(stood.where(), each) for each in stood.changes.list().ids[-2:])
+    (told,) = (value for value in map(str, added.rows().values()) if "xxx" in value)
+    assert told.endswith(f"{'x' * 500}… (2500 more characters, shown with --json)")
+    assert added.to_dict()["reviews"][1]["comment"] == "x" * 3000
+    assert "more characters, shown with --json) (said by alice" in str(withdrawn.rows()["meant"])
+    assert "y" * 3000 in withdrawn.to_dict()["summary"]
+
+
 def test_a_lying_intent_is_shown_as_what_the_change_does(stood: Production) -> None:
     for content in (b"one", b"two"):
         stood.release(content)
@@ -90,7 +102,7 @@ def test_a_change_that_smuggles_something_shows_it(stood: Production) -> None:
     assert role is not None
     role.signed.unrecognized_fields["x-evil"] = {"deep": ["hidden"]}
     role.signed.add_key(stood.public("mallory"), "channels")
-    keep(stood, replace(change, edits={"targets": Edit(base=1, metadata=role.to_bytes())}))
+    keep(stood, replace(change, edits={"targets": replace(change.edits["targets"], metadata=role.to_bytes())}))
     told = "\n".join(sentences(review.show(stood.where("bob"))))
     assert "x-evil" in told
     assert "hidden" in told
@@ -166,7 +178,7 @@ def test_a_bundle_that_is_not_the_signed_one_is_told_and_nothing_is_signed(there
     shutil.copy(other, place)
     before = below(there.tree)
     for act in (review.show, review.sign):
-        with pytest.raises(DigestMismatch, match="not the one that was signed as release 1"):
+        with pytest.raises(DigestMismatch, match="not (the one that|what) was signed"):
             act(there.where("bob"))
     place.unlink()
     for act in (review.show, review.sign):
@@ -182,7 +194,7 @@ def test_facts_that_are_not_the_bundles_are_told_and_nothing_is_signed(stood: Pr
     role = change.targets()
     assert role is not None
     role.signed.targets["releases/1/bundle.zip"].unrecognized_fields["custom"]["minimum_os"] = "9"
-    keep(stood, replace(change, edits={"targets": Edit(base=1, metadata=role.to_bytes())}))
+    keep(stood, replace(change, edits={"targets": replace(change.edits["targets"], metadata=role.to_bytes())}))
     with pytest.raises(VerificationError, match=r"from system 9; its bundle is digits .* from"):
         stood.sign("bob")
 
@@ -191,7 +203,7 @@ def test_nobody_is_asked_to_sign_who_must_never_be_appointed_so(stood: Productio
     head = stood.head()
     root = roles.following(head.root, 2, 365)
     root.signed.roles["targets"].threshold = 4
-    edits = {"root": Edit(base=1, metadata=root.to_bytes())}
+    edits = {"root": Edit.of(head.root, root)}
     keep(stood, Change(app_id=stood.app.id, intent=rotation("targets"), proposed_by=stood.id("alice"), edits=edits))
     with pytest.raises(SigningError, match="nobody can reach that"):
         stood.sign("bob")

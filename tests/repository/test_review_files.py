@@ -188,14 +188,15 @@ def test_a_change_that_ran_out(stood: Production, carried: Path, below: Below) -
     role = found.targets()
     assert role is not None
     role.signed.expires = roles.after(-1)
-    (carried / "change.json").write_bytes(replace(found, edits={"targets": Edit(base=1, metadata=role.to_bytes())}).to_bytes())
+    late = replace(found.edits["targets"], metadata=role.to_bytes())
+    (carried / "change.json").write_bytes(replace(found, edits={"targets": late}).to_bytes())
     assert "review rebase" in refused(stood, carried, MlpublishError, "ran out", below).remedy
 
 
 def test_thresholds_that_nobody_can_reach(stood: Production, carried: Path, below: Below) -> None:
     root = roles.following(stood.head().root, 2, 365)
     root.signed.roles["root"].threshold = 9
-    edits = {"root": Edit(base=1, metadata=root.to_bytes())}
+    edits = {"root": Edit.of(stood.head().root, root)}
     change = Change(app_id=stood.app.id, intent=rotation("root"), proposed_by=stood.id("alice"), edits=edits)
     (carried / "change.json").write_bytes(change.to_bytes())
     refused(stood, carried, SigningError, "nobody can reach that", below)

@@ -37,17 +37,21 @@ def test_it_tells_everything_from_the_beginning(there: Production) -> None:
     review.reject(there.where("alice"), reason="biased at night")
     there.agree(withdrawal(1), "bob", "alice")
     assert told(there) == [
-        ("root-1", "approve", "alice", "make the app's repository", True),
+        ("root-1", "proposed", None, "in its own words: make the app's repository", None),
+        ("root-1", "approve", "alice", "", True),
         ("root-1", "approve", "bob", "", True),
         ("root-1", "approve", "olga", "", True),
         ("root-1", "committed", None, "", None),
-        ("targets-2", "approve", "alice", "add release 1", True),
+        ("targets-2", "proposed", None, "in its own words: add release 1", None),
+        ("targets-2", "approve", "alice", "", True),
         ("targets-2", "approve", "bob", "parity looked at", True),
         ("targets-2", "committed", None, "", None),
-        ("targets-3", "approve", "carol", "add release 2", True),
+        ("targets-3", "proposed", None, "in its own words: add release 2", None),
+        ("targets-3", "approve", "carol", "", True),
         ("targets-3", "reject", "alice", "biased at night", True),
         ("targets-3", "rejected", None, "biased at night", None),
-        ("targets-3", "approve", "bob", "withdraw release 1 (biased)", True),
+        ("targets-3", "proposed", None, "in its own words: withdraw release 1 (biased)", None),
+        ("targets-3", "approve", "bob", "", True),
         ("targets-3", "approve", "alice", "", True),
         ("targets-3", "committed", None, "", None),
     ]
@@ -68,7 +72,10 @@ def test_holders_who_are_gone_keep_their_names(stood: Production) -> None:
 
 def test_a_repository_that_is_being_made_has_a_log_already(production: Production) -> None:
     production.add_app("alice")
-    assert told(production) == [("root-1", "approve", "alice", "make the app's repository", True)]
+    assert told(production) == [
+        ("root-1", "proposed", None, "in its own words: make the app's repository", None),
+        ("root-1", "approve", "alice", "", True),
+    ]
 
 
 def test_an_app_that_is_nowhere_has_none(there: Production) -> None:
@@ -87,7 +94,7 @@ Bend = Callable[[dict[str, dict[str, dict[str, str]]]], object]
         lambda d: d["review"]["statement"].update(comment="I never looked"),
         lambda d: d["review"]["statement"].update(verdict="reject", roles={}) or d["review"].update(signatures={}),
         lambda d: d["review"]["statement"].update(at="2020-01-01T00:00:00Z"),
-        lambda d: d["review"]["statement"].update(change="targets-2-000000000000"),
+        lambda d: d["review"]["statement"].update(change="targets-2-00000000000000000000000000000000"),
     ],
     ids=["comment", "verdict", "time", "change"],
 )
@@ -118,7 +125,7 @@ def test_a_change_gives_nobody_a_name_that_was_not_appointed(stood: Production, 
     (folder / "change.json").write_bytes(change.to_bytes())
     said = reviewed(change, ("root",), forger.signer("alice")).to_dict()
     (folder / "reviews" / "x.json").write_text(json.dumps({"format": 1, "received": "2026-01-01T00:00:00Z", "review": said}))
-    (forged,) = (each for each in log(stood.where()).entries if each.change == change.id)
+    (forged,) = (each for each in log(stood.where()).entries if (each.change, each.event) == (change.id, "approve"))
     assert forged.who == forger.id("alice")[:12]
 
 
@@ -132,7 +139,7 @@ def test_versions_that_no_change_tells_of_are_told_too(
     keyid = development.signer("targets").public_key.keyid
     assert [(each.change, each.event) for each in entries][:2] == [("targets 1", "signed"), ("targets 3", "signed")]
     assert all(each.who is not None and keyid[:12] in each.who for each in entries[:2])
-    assert [each.event for each in entries[2:]] == ["approve", "committed"]
+    assert [each.event for each in entries[2:]] == ["proposed", "approve", "committed"]
 
 
 def test_the_policy_change_of_one_second_keeps_its_order(stood: Production) -> None:

@@ -25,13 +25,12 @@ Bend = Callable[[Production, Targets], object]
 def handed_in(stood: Production, name: str, role: Metadata[Root] | Metadata[Targets], kind: str) -> None:
     """A role that alice and bob (or olga) signed, as a change with everybody's reviews, or as a plain commit."""
     head = stood.head()
-    base = head.root.signed.version if name == "root" else head.role(name).signed.version
     names = ("olga",) if name == "channels" else ("alice", "bob")
     change = Change(
         app_id=stood.app.id,
         intent=policy(),
         proposed_by=stood.id(names[0]),
-        edits={name: Edit(base=base, metadata=role.to_bytes())},
+        edits={name: Edit.of(head.root if name == "root" else head.role(name), role)},
     )
     reviews = tuple(reviewed(change, (name,), stood.signer(each)) for each in names)
     endpoint = endpoint_for(stood.at)

@@ -106,7 +106,7 @@ def test_a_token_is_no_signature(there: Production, ask: Any) -> None:
 def test_what_is_no_document_is_a_bad_request(there: Production, ask: Any, document: bytes) -> None:
     status, answer = ask("POST", CHANGES, "admin", document)
     assert (status, answer["error"]["code"]) == (400, "format_error")
-    assert ask("POST", f"{CHANGES}/targets-2-000000000000/reviews", "admin", document)[0] == 400
+    assert ask("POST", f"{CHANGES}/targets-2-00000000000000000000000000000000/reviews", "admin", document)[0] == 400
 
 
 def test_a_missing_bundle_is_named_and_nothing_is_kept(there: Production, ask: Any) -> None:
@@ -118,7 +118,7 @@ def test_a_missing_bundle_is_named_and_nothing_is_kept(there: Production, ask: A
     assert len(ask("GET", CHANGES)[1]["changes"]) == 1  # its founding
 
 
-@pytest.mark.parametrize("name", ["targets-9-000000000000", "..%2F..%2Fserver.toml", "open.json", "%2e%2e"])
+@pytest.mark.parametrize("name", ["targets-9-00000000000000000000000000000000", "..%2F..%2Fserver.toml", "open.json", "%2e%2e"])
 def test_another_name_is_not_found(there: Production, ask: Any, name: str) -> None:
     status, answer = ask("GET", f"{CHANGES}/{name}")
     assert (status, answer["error"]["code"]) == (404, "not_found")
@@ -126,7 +126,7 @@ def test_another_name_is_not_found(there: Production, ask: Any, name: str) -> No
 
 @pytest.mark.parametrize("app", ["..", "com.acme.digits%2F..", "x%20y", "."])
 def test_what_is_no_app_is_refused(there: Production, ask: Any, app: str) -> None:
-    for path in (f"/v1/apps/{app}/changes", f"/v1/apps/{app}/changes/targets-2-000000000000"):
+    for path in (f"/v1/apps/{app}/changes", f"/v1/apps/{app}/changes/targets-2-00000000000000000000000000000000"):
         assert 400 <= ask("GET", path)[0] < 500
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -174,3 +175,39 @@ def test_a_byte_changed_anywhere_in_the_contents_breaks_the_checksum(store: Path
     middle = len(content) // 2
     content[middle] ^= 1
     assert pkcs12.password_fits(bytes(content), keystores.STOREPASS) is False
+
+
+@pytest.mark.usefixtures("storepass")
+def test_a_store_that_would_be_opened_for_ever_is_refused_before(tmp_path: Path, openssl: Openssl, store: Path) -> None:
+    key, place = keystores.encrypted_key("PBKDF2", pkcs12.MOST_ROUNDS + 1), tmp_path / "release.p12"
+    shrouded, data = (keystores.der(0x06, bytes.fromhex(oid)) for oid in ("2a864886f70d010c0a0102", "2a864886f70d010701"))
+    bags = keystores.der(0x30, keystores.der(0x30, shrouded, keystores.der(0xA0, key)))
+    safe = keystores.der(0x30, keystores.der(0x30, data, keystores.der(0xA0, keystores.der(0x04, bags))))
+    contents = keystores.der(0x30, data, keystores.der(0xA0, keystores.der(0x04, safe)))
+    place.write_bytes(keystores.der(0x30, keystores.number(3), contents))
+    assert "for ever" in refused(f"keystore:{place}").problem
+
+    sha256 = keystores.der(0x30, keystores.der(0x06, bytes.fromhex("608648016503040201")), b"\x05\0")
+    checksum = keystores.der(0x30, sha256, keystores.der(0x04, bytes(32)))
+    for rounds in (pkcs12.MOST_ROUNDS + 1, 1 << 20_000):
+        mac = keystores.der(0x30, checksum, keystores.der(0x04, b"saltsalt"), keystores.number(rounds))
+        place.write_bytes(keystores.der(0x30, keystores.number(3), contents, mac))
+        assert "for ever" in refused(f"keystore:{place}").problem
+
+
+def test_a_java_store_whose_key_would_be_decrypted_for_ever_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystores.needs_module("jks", "pyjks: pip install 'mlpublish[jks]'")
+    import jks
+
+    monkeypatch.setenv("MLPUBLISH_KEYSTORE_PASSWORD", keystores.STOREPASS)
+    place = tmp_path / "release.jceks"
+    keystores.add_key(place, "prod", "P-256", form="JCEKS")
+    made = jks.KeyStore.load(str(place), keystores.STOREPASS, try_decrypt_keys=False)
+    made.private_keys["prod"]._encrypted = keystores.encrypted_key("JCE", pkcs12.MOST_ROUNDS + 1)
+    made.store_type = "jks"  # pyjks writes no JCEKS; the two differ in the first four bytes alone
+    content = b"\xce\xce\xce\xce" + made.saves(keystores.STOREPASS)[4:-20]
+    keyed = keystores.STOREPASS.encode("utf-16-be") + b"Mighty Aphrodite" + content
+    place.write_bytes(content + hashlib.sha1(keyed).digest())
+    assert "for ever" in refused(f"keystore:{place}").problem

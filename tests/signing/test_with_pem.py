@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from mlpublish.errors import SigningError
-from mlpublish.trust.keys import new_key
+from mlpublish.formats.pkcs12 import MOST_ROUNDS
+from mlpublish.trust.keys import LONGEST, find_public, new_key
 from mlpublish.trust.signer import signer_for
+from tests.keystores import encrypted_key
 
 SECRET = "correct horse é"
 KEY = new_key()
@@ -83,3 +87,39 @@ def test_a_secret_in_the_uri_is_refused_and_not_repeated(scheme: str, name: str)
         signer_for(f"{scheme}:key?{name}=hunter2")
     assert "hunter2" not in str(caught.value)
     assert "-env=" in caught.value.remedy
+
+
+@pytest.mark.parametrize("form", ["PEM", "DER"])
+def test_a_key_that_would_be_decrypted_for_ever_is_refused_before(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encrypted_key("PBKDF2", MOST_ROUNDS + 1)
+    if form == "PEM":
+        text = base64.encodebytes(content)
+        content = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + text + b"-----END ENCRYPTED PRIVATE KEY-----\n"
+    (tmp_path / "key").write_bytes(content)
+    monkeypatch.setenv("MLPUBLISH_KEY_PASSPHRASE", SECRET)
+    with pytest.raises(SigningError, match="for ever"):
+        signer_for(f"file:{tmp_path / 'key'}")
+
+
+@pytest.mark.parametrize("scheme", ["file", "keystore"])
+def test_a_key_is_a_regular_file_of_a_bounded_length(tmp_path: Path, scheme: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("pipe", "link"):
+        with pytest.raises(SigningError, match="no regular file"):
+            signer_for(f"{scheme}:{tmp_path / name}")
+        with pytest.raises(SigningError, match="no regular file"):
+            find_public(tmp_path / name)
+    with (tmp_path / "long").open("wb") as stream:
+        stream.truncate(1 << 40)  # bytes; a hole on disk
+    with pytest.raises(SigningError, match="more than"):
+        signer_for(f"{scheme}:{tmp_path / 'long'}")
+
+
+def test_a_key_may_be_named_by_a_link_and_be_as_long_as_is_allowed(tmp_path: Path) -> None:
+    content = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(content.ljust(LONGEST, b"\n"))
+    (tmp_path / "link.pem").symlink_to("key.pem")
+    assert signs(f"file:{tmp_path / 'link.pem'}")

@@ -73,7 +73,7 @@ def test_a_founding_is_read_back_and_says_so() -> None:
 def test_an_id_names_the_role_its_version_and_the_bytes_whoever_signed_them() -> None:
     change = hands.change({"targets": EDITS["targets"]})
     digest = digest_of(change.digests["targets"].encode())
-    assert change.id == f"targets-2-{digest[:12]}"
+    assert change.id == f"targets-2-{digest[:32]}"
     review = reviewed(change, ("targets",), hands.signer("alice"))
     assert replace(change, edits=change.signed_with((review,))).id == change.id
     assert hands.change({"targets": hands.app_role(releases=[2], version=2)}).id != change.id
@@ -200,7 +200,7 @@ def test_a_rejection_signs_no_role() -> None:
 
 
 @pytest.mark.parametrize("bend", [
-    statement(comment="Looked at it."), statement(at="2026-01-31T12:00:00Z"), statement(change="root-2-000000000000"),
+    statement(comment="Looked at it."), statement(at="2026-01-31T12:00:00Z"), statement(change=f"root-2-{'0' * 32}"),
     statement(app="com.acme.other"), statement(roles={"root": "0" * 64, "targets": "0" * 64}),
     lambda document: document.update(signature="00" * 64),
 ])  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from mlpublish.errors import FormatError, MlpublishError, NotFound, ThresholdNotMet
+from mlpublish.errors import FormatError, MlpublishError, NotFound, ThresholdNotMet, VerificationError
+from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import reviewed
-from mlpublish.trust.folders import present_in, read_change, read_document, write_change, write_review
+from mlpublish.trust.folders import MOST_REVIEWS, present_in, read_change, read_document, write_change, write_review
 from mlpublish.trust.intents import Intent
 from tests import hands
 
@@ -105,3 +107,53 @@ def test_what_it_was_made_from_must_be_signed_by_whom_the_trusted_root_appoints(
     (folder / "present" / f"{name}.json").unlink()
     with pytest.raises(FormatError, match=name):
         present_in(read_change(folder), PRESENT.root)
+
+
+@pytest.mark.parametrize("name", ["root", "targets", "channels"])
+def test_what_it_was_made_from_must_be_of_its_own_app(folder: Path, name: str) -> None:
+    """The holders are the same, so another app's is signed well; what that allows already would be hidden from the reviewer."""
+    assert PRESENT.root is not None
+    newest = PRESENT.root
+    if name == "root":
+        newest = roles.parse_named(newest.to_bytes(), "root")
+        newest.signed.unrecognized_fields[roles.APP_FIELD] = "com.acme.sandbox"
+    else:
+        role = hands.app_role(Policy(app_id="com.acme.sandbox"))
+        role = role if name == "targets" else roles.new_channels_role("com.acme.sandbox")
+        signed = roles.signed_by(role, *map(hands.signer, ("alice", "bob", "olga")))
+        (folder / "present" / f"{name}.json").write_bytes(signed.to_bytes())
+    with pytest.raises(VerificationError, match=r"of com\.acme\.sandbox|for com\.acme\.sandbox"):
+        present_in(read_change(folder), newest)
+
+
+@pytest.mark.parametrize(
+    "part", ["change.json", "roots/1.root.json", "present/targets.json", f"reviews/{hands.keyid('alice')}.json"]
+)
+def test_a_document_is_a_regular_file_and_never_a_link(folder: Path, tmp_path: Path, part: str) -> None:
+    """A link could name what only its reader may read; what a pipe or a device gives may never end."""
+    place, moved = folder / part, tmp_path / "private"
+    place.rename(moved)
+    place.symlink_to(moved)
+    with pytest.raises(NotFound, match="symbolic link"):
+        read_change(folder)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(NotFound, match="holds no change" if part == "change.json" else "no regular file"):
+        read_change(folder)
+
+
+@pytest.mark.parametrize("part", ["roots", "present", "reviews"])
+def test_its_parts_are_folders_and_never_links_to_others(folder: Path, tmp_path: Path, part: str) -> None:
+    (folder / part).rename(tmp_path / part)
+    (folder / part).symlink_to(tmp_path / part)
+    with pytest.raises(FormatError, match="is a symbolic link") as caught:
+        read_change(folder)
+    assert caught.value.field == part
+
+
+def test_so_many_reviews_are_read_and_no_more(folder: Path) -> None:
+    for index in range(MOST_REVIEWS):
+        (folder / "reviews" / f"{index}.json").write_bytes(BOB.to_bytes())
+    with pytest.raises(FormatError, match=f"holds {MOST_REVIEWS + 1} reviews") as caught:
+        read_change(folder)
+    assert caught.value.field == "reviews"

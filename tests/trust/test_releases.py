@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,15 @@ import pytest
 from tuf.api.metadata import Targets
 
 from mlpublish.artifacts import Bundle, Release
-from mlpublish.errors import AlreadyPublished, DigestMismatch, FormatError, RecipeError, ThresholdNotMet, VerificationError
+from mlpublish.errors import (
+    AlreadyPublished,
+    DigestMismatch,
+    FormatError,
+    NotFound,
+    RecipeError,
+    ThresholdNotMet,
+    VerificationError,
+)
 from mlpublish.formats.channel import signature_path
 from mlpublish.formats.policy import Policy
 from mlpublish.publishing.publish import publish
@@ -72,7 +81,7 @@ def test_a_review_of_this_change_signs_the_role(release: Release, root: bytes) -
 @pytest.mark.parametrize(
     "other",
     [
-        lambda said: replace(said, change_id="targets-2-000000000000"),
+        lambda said: replace(said, change_id="targets-2-00000000000000000000000000000000"),
         lambda said: replace(said, app_id="com.acme.other"),
         lambda said: replace(said, digests={"targets": "0" * 64}),
     ],
@@ -249,7 +258,15 @@ def waiting(production: Production, tmp_path: Path) -> tuple[Release, str]:
     """A release with a detached signature that one of two holders signed, and its change."""
     production.stand()
     bundle, alice = production.new_bundle(b"one"), production.signer("alice")
-    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    release = sign(
+        bundle,
+        repository=production.tree,
+        root=production.first_root,
+        app=APP,
+        signer=alice,
+        legacy=PIN,
+        out=tmp_path / "release",
+    )
     change = publish(release, to=production.at).change
     assert change is not None
     return release, change
@@ -275,7 +292,15 @@ def test_reviewers_see_it_and_carry_it(production: Production, waiting: tuple[Re
 def test_a_release_that_nobody_published_is_submitted_with_it(production: Production, tmp_path: Path) -> None:
     production.stand()
     bundle, alice = production.new_bundle(b"one"), production.signer("alice")
-    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    release = sign(
+        bundle,
+        repository=production.tree,
+        root=production.first_root,
+        app=APP,
+        signer=alice,
+        legacy=PIN,
+        out=tmp_path / "release",
+    )
     review_files.sign(release.folder, signer=production.signer("bob"), root=production.first_root)
     assert review_files.submit(release.folder, to=production.at).state == "committed"
     assert stands(production, release)
@@ -313,9 +338,41 @@ def test_one_that_is_added_later_is_reviewed_by_files_as_well(production: Produc
     production.stand()
     production.release(b"one", "alice", "bob")
     bundle, alice = production.new_bundle(b"one"), production.signer("alice")
-    release = sign(bundle, repository=production.tree, app=APP, signer=alice, legacy=PIN, out=tmp_path / "release")
+    release = sign(
+        bundle,
+        repository=production.tree,
+        root=production.first_root,
+        app=APP,
+        signer=alice,
+        legacy=PIN,
+        out=tmp_path / "release",
+    )
     report = review_files.sign(release.folder, signer=production.signer("bob"), root=production.first_root)
     done = {each.what for each in report.differences if not each.routine}
     assert done - {"expires"} == {"signature beside release 1"}  # the expiry is another one in another second
     assert review_files.submit(release.folder, to=production.at).state == "committed"
     assert stands(production, release)
+
+
+def test_what_no_role_names_is_not_handed_on(pinned: Development, new_release: NewRelease, tmp_path: Path) -> None:
+    """A folder from somebody else: a link beside the bundle must not carry a private file of its publisher away."""
+    (tmp_path / "private").write_text("a secret of whoever publishes")
+    plain = new_release(b"one")
+    signature_file(plain.bundle.path).symlink_to(tmp_path / "private")
+    assert read_release(plain.folder).detached is None
+    assert publish(plain, to=pinned.folder).created
+
+
+def test_a_named_one_is_a_regular_file(legacy: Release, pinned: Development, tmp_path: Path) -> None:
+    file = signature_file(legacy.bundle.path)
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotFound, match="symbolic link"):
+        publish(legacy, to=pinned.folder)
+
+
+def test_a_pipe_in_the_place_of_the_bundle_is_not_waited_for(legacy: Release) -> None:
+    legacy.bundle.path.unlink()
+    os.mkfifo(legacy.bundle.path)
+    with pytest.raises(NotFound, match="no bundle"):
+        read_release(legacy.folder)

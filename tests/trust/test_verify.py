@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
-from mlpublish.trust.verify import verify
+from mlpublish.trust.verify import evidence_limits, verify
 
 APP = App(id="com.acme.digits", version="2.0")
 
@@ -73,6 +74,20 @@ def test_a_whole_release_is_reported_with_who_signed_it_and_what_that_does_not_s
     assert any("Freshness" in limit for limit in report.not_proven)
     assert any("not from Apple's runtime" in limit for limit in report.not_proven)
     assert json.dumps(report.to_dict())
+
+
+def test_where_evidence_comes_from_is_what_the_bundle_says_and_no_more(release: Release) -> None:
+    (model,) = release.bundle.manifest.models
+    assert model.parity is not None
+
+    def told(executor: str) -> str:
+        said = replace(model, parity=replace(model.parity, executor=executor))
+        (limit,) = evidence_limits(replace(release.bundle, manifest=replace(release.bundle.manifest, models=(said,))))
+        return limit
+
+    assert told("mlpublish evaluator 1") == "digits: its evidence comes from mlpublish evaluator 1, not from Apple's runtime."
+    assert told("coremltools 9 on macOS 15") == "digits: its evidence comes from coremltools 9 on macOS 15, as the bundle says."
+    assert len(told("macOS" * 1000)) < 700
 
 
 def test_a_root_is_given_as_bytes_or_as_a_file(tmp_path: Path, release: Release, root: bytes) -> None:

@@ -143,12 +143,15 @@ def dated(role: Metadata[S]) -> Metadata[S]:
 
 
 ROOT, APP_ROLE, CHANNELS_ROLE = dated(hands.root()), dated(hands.app_role(POLICY)), dated(hands.channels_role())
+BEFORE = Present(root=ROOT, targets=APP_ROLE, channels=CHANNELS_ROLE)
 NEXT_APP_ROLE = dated(hands.app_role(POLICY, releases=[17], version=6))
 CHANGES = {
     "change-found.json": hands.change(
         {"root": ROOT, "targets": APP_ROLE, "channels": CHANNELS_ROLE}, Intent(kind="found", pin=hands.public("rosa"))
     ),
-    "change-release.json": hands.change({"targets": NEXT_APP_ROLE}, Intent(kind="release", release=17), by="alice"),
+    "change-release.json": hands.change(
+        {"targets": NEXT_APP_ROLE}, Intent(kind="release", release=17), by="alice", before=BEFORE
+    ),
     "change-policy.json": hands.change(
         {"targets": NEXT_APP_ROLE},
         Intent(
@@ -161,11 +164,13 @@ CHANGES = {
             expiry_days=60,
         ),
         by="bob",
+        before=BEFORE,
     ),
     "change-rotate.json": hands.change(
         {"root": dated(hands.root(root=["alice", "dave"], version=2))},
         Intent(kind="rotate", role="root", add=(hands.public("dave"),), drop=(hands.keyid("bob"),), threshold=2),
         by="carol",
+        before=BEFORE,
     ),
 }
 
