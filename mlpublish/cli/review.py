@@ -85,8 +85,8 @@ def sign(change: str | None, key: str | None, comment: str, yes: bool, every: bo
 
     if change is None and not yes and not _on_a_terminal():
         raise click.UsageError(
-            "There is no terminal to show it at: name the change that you looked at (review show tells its id), or pass --yes to "
-            "sign whatever is open."
+            "There is no terminal to show it at: name the change that you looked at (review show tells its id), or pass --yes "
+            "to sign whatever is open."
         )
     folder = _folder(change)
     if folder is not None:

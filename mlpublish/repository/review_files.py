@@ -169,15 +169,7 @@ def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: 
         )
     newest: Metadata[Root] = follow_roots(trusted, found.roots, found.change.app_id)
     present = present_in(found, newest)
-    for name, edit in found.change.edits.items():
-        role = present.role(name)
-        if role is None or role.signed.version != edit.base:
-            raise VerificationError(
-                f"The change was made from version {edit.base} of the {name} role, and its folder brings "
-                f"{'none' if role is None else f'version {role.signed.version}'}.",
-                remedy="Do not sign it. Get the folder again from whoever proposed the change.",
-                field=name,
-            )
+    approval.refuse_other_base(found.change, present)
     return present
 
 

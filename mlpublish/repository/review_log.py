@@ -29,7 +29,8 @@ class LogEntry:
     Args:
         at: when, by the clock of whoever did it; empty where only the role's own signatures tell.
         received: when it reached the repository, by its clock.
-        event: ``proposed`` (with what the change says of itself), ``approve``, ``reject``, ``committed``, ``superseded``, or ``signed`` (a role without a change).
+        event: ``proposed`` (with what the change says of itself), ``approve``, ``reject``, ``committed``, ``superseded``, or
+            ``signed`` (a role without a change).
         who: the holder's name and key id, if a key did it.
         verified: whether the statement holds by that key; None where nothing is signed.
     """

@@ -47,8 +47,7 @@ class Edit:
         base: the version that it was made from (0: there is none yet); if another one is current, the commit is a Conflict.
         metadata: the role's bytes, with the signatures that it has.
         present: sha256 of what the version says that it was made from; in a change it is part of what a reviewer signs, so that
-            nobody can have an edit signed against one state and commit it against another. Empty where there is none yet, and
-            in a commit that nobody reviews.
+            no edit is signed against one state and committed against another. Empty for none, and where nobody reviews.
         keys: public halves of signers that no role names, such as a pin's; they travel with a commit only.
     """
 

@@ -264,4 +264,7 @@ def test_all_asks_for_each_app(cli: Cli, production: Production, here: Path) -> 
     production.trusted_in(here, "com.acme.one", "com.acme.two", "com.acme.idle")
     told = cli("review", "sign", "--yes", "--all", "--at", production.folder, *key(production, "bob"), "--json")
     assert [(each["app"], each["ok"]) for each in told.result["apps"]] == [("com.acme.one", True), ("com.acme.two", True)]
-    assert cli("review", "sign", "--yes", "--all", "--at", production.folder, *key(production, "bob")).out == "There is no app here.\n"
+    assert (
+        cli("review", "sign", "--yes", "--all", "--at", production.folder, *key(production, "bob")).out
+        == "There is no app here.\n"
+    )

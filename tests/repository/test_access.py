@@ -15,6 +15,7 @@ from mlpublish.repository import channels, review, review_log
 from mlpublish.repository.access import access
 from mlpublish.repository.development import Development
 from mlpublish.repository.head import channel_in, channels_of, read_head
+from mlpublish.repository.looking import before
 from mlpublish.repository.pinning import cosign
 from mlpublish.repository.plan import plan
 from mlpublish.repository.status import status
@@ -135,6 +136,16 @@ def test_one_role_of_another_app_is_enough(stood: Production, part: str) -> None
     read = lambda path: answer.get(path) or stood.store.read(path)  # noqa: E731
     with pytest.raises(VerificationError, match=r"com\.acme\.sandbox"):
         read_head(read, app_id=stood.app.id, trusted_root=stood.first_root.read_bytes())
+
+
+def test_what_a_moved_change_was_made_from_is_the_apps_own(waiting: Production) -> None:
+    """Else what another app allows already would be hidden from whoever looks at the change, or makes it again."""
+    change = waiting.changes.read(str(waiting.changes.list().open)).change
+    head, base = waiting.head(), change.edits["targets"].base
+    foreign = roles.with_policy(head.targets, replace(head.policy, app_id="com.acme.sandbox"), version=base)
+    other = roles.signed_by(foreign, waiting.signer("alice"), waiting.signer("bob")).to_bytes()
+    with pytest.raises(VerificationError, match=r"com\.acme\.sandbox"):
+        before(change, head, lambda path: other if path.endswith("targets.json") else waiting.store.read(path))
 
 
 @pytest.mark.parametrize(("platform", "name"), [("ipados", "stable"), ("ios", "beta")])

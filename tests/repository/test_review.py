@@ -178,7 +178,7 @@ def test_a_bundle_that_is_not_the_signed_one_is_told_and_nothing_is_signed(there
     shutil.copy(other, place)
     before = below(there.tree)
     for act in (review.show, review.sign):
-        with pytest.raises(DigestMismatch, match="not (the one that|what) was signed"):
+        with pytest.raises(DigestMismatch, match=r"not (the one that|what) was signed"):
             act(there.where("bob"))
     place.unlink()
     for act in (review.show, review.sign):

@@ -34,7 +34,7 @@ from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
-from mlpublish.trust.verify import evidence_limits, verify
+from mlpublish.trust.verify import evidence_limits, follow_roots, verify
 
 APP = App(id="com.acme.digits", version="2.0")
 
@@ -329,3 +329,15 @@ def test_an_opened_bundle_is_the_bundle_that_was_made(new_bundle: Callable[..., 
     assert open_bundle(made.path, told.append) == made
     assert sum(told) == Manifest.from_bytes(made.manifest.to_bytes()).unpacked_length + len(made.manifest.to_bytes())
     assert made.sha256 == digest_of(made.path.read_bytes())
+
+
+@pytest.mark.parametrize("foreign", [1, 2])
+def test_every_root_on_the_way_is_the_apps_own(root: bytes, development: Development, foreign: int) -> None:
+    """Apps of one house share root keys: one of another app in between has good signatures."""
+    chain = [roles.parse(root, Root, "root")]
+    chain += [roles.following(chain[0], version, 100) for version in (2, 3)]
+    chain[foreign - 1].signed.unrecognized_fields[roles.APP_FIELD] = "com.acme.sandbox"
+    signed = [roles.signed_by(Metadata(each.signed), development.signer("root")).to_bytes() for each in chain]
+    assert follow_roots(signed[0], signed).signed.version == 3
+    with pytest.raises(VerificationError, match=rf"Root {foreign} is of com\.acme\.sandbox"):
+        follow_roots(signed[0], signed, APP.id)
