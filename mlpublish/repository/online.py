@@ -22,7 +22,7 @@ from mlpublish.errors import SigningError
 from mlpublish.repository.table import Table
 from mlpublish.trust.signer import Signer, signer_for
 
-_FOLDERS_LIFE = timedelta(days=14)
+_FOLDERS_SNAPSHOT, _FOLDERS_TIMESTAMP = 30, 14  # days
 _KEYS = ("snapshot", "timestamp", "channels", "snapshot_days", "timestamp_days", "channels_days")
 
 
@@ -42,8 +42,8 @@ class Online:
     snapshot: tuple[Signer, ...]
     timestamp: tuple[Signer, ...]
     channels: Signer | None = None
-    snapshot_days: float = 30
-    timestamp_days: float = 14
+    snapshot_days: float = _FOLDERS_SNAPSHOT
+    timestamp_days: float = _FOLDERS_TIMESTAMP
     channels_days: float = 7
     shorten: bool = False
 
@@ -52,11 +52,18 @@ class Online:
         """The shortest life of what is signed here."""
         return min(self.snapshot_days, self.timestamp_days, *(() if self.channels is None else (self.channels_days,)))
 
+    def holds_too_long(self, role: str, expires: datetime, *, now: datetime) -> bool:
+        """Whether the snapshot or the timestamp has half a life more left than there is: the clock that signed it was ahead, or
+        this one is behind. (The longer of our life and a folder's: a server may take over what a folder signed.)
+        """
+        days = (
+            max(self.timestamp_days, _FOLDERS_TIMESTAMP) if role == "timestamp" else max(self.snapshot_days, _FOLDERS_SNAPSHOT)
+        )
+        return expires - now > timedelta(days=1.5 * days)
+
     def must_not_shorten(self, standing: datetime, *, now: datetime) -> None:
         """Refuse to replace a timestamp by one that runs out clearly earlier: this clock may be behind, and devices refuse as
         expired what it signs. Or the clock that signed the standing one was ahead; no file tells which.
-
-        Up to half a life more than a folder's timestamp has is taken: then one of them was meant to be short.
 
         Args:
             standing: when the timestamp that stands expires.
@@ -65,8 +72,8 @@ class Online:
         Raises:
             SigningError: it would.
         """
-        life = timedelta(days=self.timestamp_days)
-        if not self.shorten and standing - now > 1.5 * max(life, _FOLDERS_LIFE):
+        if not self.shorten and self.holds_too_long("timestamp", standing, now=now):
+            life = timedelta(days=self.timestamp_days)
             raise SigningError(
                 f"The timestamp that stands expires on {_told(standing)}; a new one, signed now, would on {_told(now + life)} "
                 f"already: this clock says {_told(now)}.",

@@ -1,10 +1,10 @@
 """Renewal: what is online is signed again long before it runs out, so that a quiet app never looks frozen.
 
 The rule: a role is due when less than half of a full life is left to it: the timestamp, the snapshot and, where an
-operator's key is at hand, the channels role. A timestamp or a snapshot to which half a life more is left than there is was
-signed by a clock that was ahead, and is due too; unless this one may be behind (``Online.must_not_shorten``). A server asks by
-itself, a folder has ``mlpublish repo renew``. Any number of processes may ask at once: exactly one renews. What only people can
-renew is told in time.
+operator's key is at hand, the channels role. A timestamp or a snapshot that was signed by a clock that was ahead is due too
+(``Online.holds_too_long``); whether it is this clock that is behind, a person says (``Online.must_not_shorten``). A server asks
+by itself, a folder has ``mlpublish repo renew``. Any number of processes may ask at once: exactly one renews. What only people
+can renew is told in time.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mlpublish.trust.changes import Edit
 from mlpublish.trust.keys import holder_of
 
 SOON = timedelta(days=14)  # what the holders of a role get to meet in
+_ONLINE = ("snapshot", "timestamp")
 _TRIES = 20
 _LISTED = 5  # apps named in one line
 _REMEDIES = {
@@ -107,7 +108,7 @@ class Renewal(Shown):
 def due(head: Head, online: Online, *, now: datetime) -> frozenset[str]:
     """The roles to which less than half of a full life (``online``'s days) is left, of those that ``online`` can sign.
 
-    The timestamp and the snapshot also where more than one and a half are left; an operator may give channels any life.
+    The timestamp and the snapshot also where they hold too long; an operator may give channels any life.
     """
     lives = {
         "timestamp": (head.timestamp.signed.expires, online.timestamp_days),
@@ -115,8 +116,8 @@ def due(head: Head, online: Online, *, now: datetime) -> frozenset[str]:
     }
     if _is_operator(head, online):
         lives[roles.CHANNELS] = (head.channels.signed.expires, online.channels_days)
-    left = {name: (expires - now) / timedelta(days=days) for name, (expires, days) in lives.items()}
-    return frozenset(name for name, part in left.items() if part < 0.5 or (part > 1.5 and name != roles.CHANNELS))
+    waning = {name for name, (expires, days) in lives.items() if expires - now < timedelta(days=days) / 2}
+    return frozenset(waning | {name for name in _ONLINE if online.holds_too_long(name, lives[name][0], now=now)})
 
 
 def renew(repositories: Iterable[AppRepository], online: Online, *, now: datetime | None = None) -> Renewal:

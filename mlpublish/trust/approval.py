@@ -107,10 +107,11 @@ def refuse_other_base(change: Change, present: Present) -> None:
     for name, edit in change.edits.items():
         role = present.role(name)
         said = "" if role is None else digest_of(role.signed_bytes)
+        here = "none" if role is None else f"version {role.signed.version}"
         if edit.present != said or edit.base != (0 if role is None else role.signed.version):
             raise VerificationError(
                 f"Change {change.id} says that it was made from version {edit.base} of the {name} role "
-                f"(sha256 {edit.present[:12] or 'none'}…); here is {'none' if role is None else f'version {role.signed.version}'} "
+                f"(sha256 {edit.present[:12] or 'none'}…); here is {here} "
                 f"(sha256 {said[:12] or 'none'}…).",
                 remedy="Do not sign it. Make it again from what is current: mlpublish review rebase.",
                 field=name,

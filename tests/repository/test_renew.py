@@ -82,7 +82,7 @@ def test_a_snapshot_that_does_not_hold_long_enough_is_due_too(fresh: AppReposito
 
 def test_what_expires_later_than_it_ever_should_is_due_too(fresh: AppRepository, online: Lives) -> None:
     """A clock that was ahead once must not keep a repository from being renewed until then."""
-    for days, names in ((-0.4, set()), (-0.6, {"timestamp"}), (-3.4, {"timestamp"}), (-3.6, {"timestamp", "snapshot"})):
+    for days, names in ((-19, set()), (-21, {"timestamp"}), (-37, {"timestamp"}), (-39, {"timestamp", "snapshot"})):
         assert due(fresh.head(), online(), now=roles.now() + timedelta(days=days)) == names
     assert due(fresh.head(), online(channels=7), now=roles.now()) == set()  # 90 days: an operator may give them any life
 
@@ -107,9 +107,18 @@ def test_a_clock_that_is_behind_signs_nothing_and_one_that_was_ahead_is_made_goo
     assert renew([fresh], online()).fresh == (fresh.app_id,)
 
 
-def test_a_folders_timestamp_may_become_a_servers(fresh: AppRepository, online: Lives) -> None:
-    fresh.commit({}, online(timestamp=14), lambda _target: None)
+def test_a_server_may_take_over_what_a_folder_signed(fresh: AppRepository, online: Lives) -> None:
+    fresh.commit({}, online(timestamp=14, snapshot=30), lambda _target: None)
+    assert renew([fresh], online()).fresh == (fresh.app_id,)
+    fresh.commit({}, online(), lambda _target: None)
+    assert fresh.head().timestamp.signed.expires - roles.now() <= timedelta(days=1)
+
+
+def test_a_snapshot_alone_that_holds_too_long_is_made_good_at_once(fresh: AppRepository, online: Lives) -> None:
+    """The timestamp was signed since, and by this clock it is right."""
+    fresh.commit({}, online(snapshot=80), lambda _target: None)
     assert renew([fresh], online()).renewed == (fresh.app_id,)
+    assert renew([fresh], online()).fresh == (fresh.app_id,)
 
 
 def refusal(repository: AppRepository, online: Online) -> MlpublishError:
