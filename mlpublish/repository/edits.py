@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from mlpublish.errors import AlreadyPublished, Conflict, NotFound, RecipeError, ThresholdNotMet
+from mlpublish.errors import AlreadyPublished, Conflict, NotFound, RecipeError
 from mlpublish.formats.channel import ReleaseFacts
 from mlpublish.formats.policy import Policy
 from mlpublish.repository.head import Head, Read, channels_of, next_version
@@ -121,7 +121,7 @@ def _rotated(intent: Intent, head: Head, read: Read) -> dict[str, Metadata[Root]
         targets = roles.following(head.targets, version, head.policy.expiry_days)
         _appoint(targets.signed, intent, name)
         made: dict[str, Metadata[Root] | Metadata[Targets]] = {"targets": targets}
-        if not _holds(targets.signed, name, head.channels):
+        if not roles.holds(targets.signed, name, head.channels):
             version = next_version(read, name, head.channels.signed.version)
             made[name] = roles.following(head.channels, version, roles.CHANNELS_DAYS)
         return made
@@ -129,7 +129,7 @@ def _rotated(intent: Intent, head: Head, read: Read) -> dict[str, Metadata[Root]
     for each in ("snapshot", "timestamp") if name == "online" else (name,):
         _appoint(root.signed, intent, each)
     made = {"root": root}
-    if not _holds(root.signed, "targets", head.targets):
+    if not roles.holds(root.signed, "targets", head.targets):
         version = next_version(read, "targets", head.targets.signed.version)
         made["targets"] = roles.following(head.targets, version, head.policy.expiry_days)
     return made
@@ -165,11 +165,3 @@ def _appoint(delegator: Root | Targets, intent: Intent, name: str) -> None:
         delegator.add_key(key, name)
     if intent.threshold is not None:
         role.threshold = intent.threshold
-
-
-def _holds(delegator: Root | Targets, name: str, role: Metadata[Targets]) -> bool:
-    try:
-        roles.verify(delegator, name, role)
-    except ThresholdNotMet:
-        return False
-    return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import NotFound, ThresholdNotMet, VerificationError
+from mlpublish.errors import NotFound, VerificationError
 from mlpublish.formats.channel import bundle_path, release_paths
 from mlpublish.repository import founding
 from mlpublish.repository.access import Access
@@ -105,11 +105,11 @@ def before(change: Change, head: Head, read: Read) -> Present:
     for root in reversed(chain):
         if "root" in base and root.signed.version != base["root"]:
             continue
-        if "targets" in old and not _holds(root.signed, "targets", old["targets"]):
+        if "targets" in old and not roles.holds(root.signed, "targets", old["targets"]):
             continue
         targets = old.get("targets", head.targets)
         channels = old.get(roles.CHANNELS, head.channels)
-        if roles.CHANNELS in old and not _holds(targets.signed, roles.CHANNELS, channels):
+        if roles.CHANNELS in old and not roles.holds(targets.signed, roles.CHANNELS, channels):
             continue
         return Present(root=root, targets=targets, channels=channels)
     raise VerificationError(
@@ -177,11 +177,3 @@ def added_by(change: Change, present: Present) -> tuple[int, ...]:
     old: Mapping[str, object] = {} if present.targets is None else present.targets.signed.targets
     new, numbers = targets.signed.targets, sorted(roles.releases_of(targets.signed))
     return tuple(number for number in numbers if any(old.get(path) != new.get(path) for path in release_paths(number)))
-
-
-def _holds(delegator: Root | Targets, name: str, role: Metadata[Targets]) -> bool:
-    try:
-        roles.verify(delegator, name, role)
-    except ThresholdNotMet:
-        return False
-    return True

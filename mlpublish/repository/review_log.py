@@ -11,7 +11,7 @@ from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Targets
 
-from mlpublish.errors import FormatError, NotFound, ThresholdNotMet, VerificationError
+from mlpublish.errors import FormatError, NotFound, VerificationError
 from mlpublish.repository.access import Access
 from mlpublish.repository.change_state import landed
 from mlpublish.repository.head import Head
@@ -181,19 +181,11 @@ def _appointed(head: Head, versions: Iterable[Metadata[Targets]]) -> dict[str, K
     chain = [roles.parse(data, Root, "root").signed for data in head.roots]
     found: dict[str, Key] = {}
     for role in versions:
-        if role.signed.delegations is not None and any(_vouches(root, role) for root in chain):
+        if role.signed.delegations is not None and any(roles.holds(root, "targets", role) for root in chain):
             found |= role.signed.delegations.keys
     for root in chain:
         found |= root.keys
     return found
-
-
-def _vouches(root: Root, role: Metadata[Targets]) -> bool:
-    try:
-        roles.verify(root, "targets", role)
-    except ThresholdNotMet:
-        return False
-    return True
 
 
 def _claimed(listed: list[Kept]) -> dict[str, Key]:

@@ -259,6 +259,15 @@ def verify(delegator: Root | Targets, name: str, role: Metadata[S]) -> None:
         )
 
 
+def holds(delegator: Root | Targets, name: str, role: Metadata[S]) -> bool:
+    """Whether ``verify`` would pass."""
+    try:
+        verify(delegator, name, role)
+    except ThresholdNotMet:
+        return False
+    return True
+
+
 def verify_stricter(delegator: Root, name: str, role: Metadata[S]) -> None:
     """Where the publisher's own signature does not count, one more than the threshold must be valid.
 
