@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, Root
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, RecipeError, VerificationError
-from mlpublish.formats.channel import signature_path
+from mlpublish.formats.channel import bundle_path, signature_path
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults, review
 from mlpublish.repository.access import Access
@@ -183,15 +183,24 @@ def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
     facts = roles.releases_of(targets.signed)
     bundles = {}
     for number in added_by(found.change, present):
-        place = found.folder / f"{facts[number].name}-{facts[number].version}.zip"
-        if not place.is_file():
+        usual = f"{facts[number].name}-{facts[number].version}.zip"
+        place = _bundle_in(found.folder, usual, targets.signed.targets[bundle_path(number)].length)
+        if place is None:
             raise NotFound(
-                f"The bundle of release {number} is not there: {place.name}.",
+                f"The bundle of release {number} is not there: {usual}.",
                 remedy="Get the whole folder; what is signed must be looked at.",
                 field="bundle",
             )
         bundles[number] = held_bundle(targets.signed, number, place)
     return bundles
+
+
+def _bundle_in(folder: Path, usual: str, length: int) -> Path | None:
+    """The bundle's file: of its usual name, else the one zip of the right length, since people rename what they sign."""
+    if (folder / usual).is_file():
+        return folder / usual
+    fitting = [each for each in sorted(folder.glob("*.zip")) if each.is_file() and each.stat().st_size == length]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _detached(found: ChangeFolder, number: int, bundle: Bundle) -> bytes | None:

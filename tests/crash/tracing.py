@@ -29,7 +29,9 @@ NAMING = ("rename", "renameat", "renameat2", "link", "linkat")
 _LINE = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
 _PLACE = re.compile(r'(?:AT_FDCWD|\d+)<(?P<base>[^>]*)>(?:, "(?P<name>[^"]*)")?|"(?P<plain>[^"]+)"')
-_DRAWN = re.compile(r"(?<=\.partial-)[0-9a-f]{16}|(?<=[0-9]-)(?:[0-9a-f]{32}|[0-9a-f]{12})|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}")
+_DRAWN = re.compile(
+    r"(?<=\.partial-)[0-9a-f]{16}|(?<=[0-9]-)(?:[0-9a-f]{32}|[0-9a-f]{12})|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

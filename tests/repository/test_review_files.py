@@ -264,6 +264,13 @@ def test_one_that_is_closed_is_told_so_until_enough_have_signed(stood: Productio
     assert review_files.submit(carried, to=stood.at).state == "committed"
 
 
+def test_a_bundle_that_was_renamed_is_found(stood: Production, carried: Path) -> None:
+    (bundle,) = carried.glob("*.zip")
+    bundle.rename(carried / "b2.zip")
+    assert list(sign(stood, carried, "bob").bundles) == [1]
+    assert review_files.submit(carried, to=stood.at).state == "committed"
+
+
 # ── saving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
