@@ -138,7 +138,7 @@ def test_an_app_without_a_repository_is_not_found(post: Any, release_commit: Any
 def test_an_app_role_is_for_the_app_that_it_names(post: Any, release_commit: Any, development: Development) -> None:
     commit = release_commit(b"x")
     (development.repository / APP).rename(development.repository / "com.acme.other")  # the keys are the same
-    assert refused(post(commit, app="com.acme.other")) == (400, "endpoint_refused")
+    assert refused(post(commit, app="com.acme.other")) == (422, "verification_error")
 
 
 @pytest.mark.parametrize(
