@@ -130,3 +130,11 @@ def _edit(name: str, role: Metadata[Root] | Metadata[Targets], present: Present)
     base, before = role.signed.version - 1, present.role(name)
     said = digest_of(before.signed_bytes) if base and before is not None else ""
     return Edit(base=base, metadata=role.to_bytes(), present=said)
+
+
+def one_key_root(holder: KeySigner) -> Metadata[Root]:
+    """Version 1 of a root that gives every role to one key; not signed yet."""
+    made = Root(version=1, expires=roles.after(300), consistent_snapshot=True)
+    for name in ("root", "targets", "snapshot", "timestamp"):
+        made.add_key(holder.public_key, name)
+    return Metadata(made)

@@ -109,7 +109,7 @@ def sign(change: str | None, key: str | None, comment: str, yes: bool, every: bo
 @click.option("--reason", required=True, metavar="TEXT", help="Kept for ever.")
 @outcome.options
 def reject(change: str | None, key: str | None, reason: str, **where: Any) -> None:
-    """Close a change for good, signed with your key."""
+    """Close a change, signed with your key; then only a complete set of signatures, by submit, commits it."""
     from mlpublish.repository import review
 
     outcome.tell("review.reject", review.reject(_one(where, key), change, reason=reason))

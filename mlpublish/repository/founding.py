@@ -128,6 +128,7 @@ def check(change: Change, app_id: str) -> None:
     for name, role in (("root", root), ("targets", targets), (roles.CHANNELS, channels)):
         rules.refuse_expired(name, role)
         rules.refuse_mistakes(role)
+    roles.check_root_bound(root.signed, app_id)
     rules.refuse_other_app(app_id, targets.signed, channels.signed)
     rules.refuse_unreachable(root.signed, roles.policy_of(targets.signed))
     target = targets.signed.targets[POLICY_PATH]

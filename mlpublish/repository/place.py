@@ -69,11 +69,6 @@ class Place:
         )
 
 
-def online_of(folder: str | Path) -> Online | None:
-    """The online keys of the place that a folder or a ``file:`` URI names; see ``Place.online``."""
-    return Place.find(folder).online()
-
-
 def _configured() -> Online | None:
     """mlpublish.toml's; whoever holds them and the operator's key too renews the channels as the operator would."""
     configured = settings.load()

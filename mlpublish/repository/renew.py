@@ -34,9 +34,9 @@ _ONLINE = ("snapshot", "timestamp")
 _TRIES = 20
 _LISTED = 5  # apps named in one line
 _REMEDIES = {
-    "root": "sign the next root: mlpublish repo rotate",
+    "root": "sign the next root: mlpublish repo rotate root",
     "targets": "sign the app role again: publish a release, or mlpublish review propose",
-    roles.CHANNELS: "sign the channels again: mlpublish channel set, or give the key to whoever renews ([online] channels)",
+    roles.CHANNELS: "sign the channels again: mlpublish repo rotate operators, or let [online] channels name a key",
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from mlpublish.errors import Conflict, EndpointRefused, FormatError, VerificationError
+from mlpublish.errors import Conflict, EndpointRefused, FormatError, RolledBack, VerificationError
 from mlpublish.repository import rules
 from mlpublish.repository.countersigning import countersigned
 from mlpublish.repository.head import FIRST_ROOT, TIMESTAMP, Head, read_head
@@ -145,8 +145,8 @@ class AppRepository:
             rules.refuse_expired(name, role)
             _refuse_unsigned(head, {name: role})
             whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
-        except (VerificationError, FormatError):
-            return None  # junk, run out, or signed by who no longer holds the role; numbers step over it
+        except (VerificationError, FormatError, EndpointRefused):
+            return None  # junk, run out, against a rule, or signed by who no longer holds the role; numbers step over it
         return role if whole and role.signed.version == number else None
 
     def _is_current(self, head: Head, name: str, edit: Edit) -> bool:
@@ -207,6 +207,13 @@ class AppRepository:
         return new, root
 
     def _refuse_moved(self, name: str, base: int, version: int, current: int) -> None:
+        if base > current:
+            raise RolledBack(
+                f"The {name} role of {self.app_id} is at version {current}, and this edit was made from {base}: what stands "
+                "here is older than what somebody has seen.",
+                remedy="Restore the newest state of the repository. Do not sign again: devices refuse versions they have seen.",
+                field=name,
+            )
         if base != current or version <= current:
             raise Conflict(
                 f"The {name} role of {self.app_id} is at version {current}; this edit was made from {base}.",

@@ -156,7 +156,9 @@ def sign(
 
 
 def reject(where: Where, change_id: str | None = None, *, reason: str) -> ChangeReport:
-    """Close a change for good; whoever holds one of its roles may, and the reason stays readable.
+    """Close a change; whoever holds one of its roles may, and the reason stays readable.
+
+    From then on only a complete set of signatures that is handed in at once (``review_files.submit``) commits it.
 
     Raises:
         RecipeError: no reason is given.

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tuf.api.metadata import Metadata, Root
 
@@ -54,11 +55,14 @@ def save(where: Where, out: Path, change_id: str | None = None) -> ChangeReport:
         data for data in chain if root is not None and roles.parse(data, Root, "root").signed.version <= root.signed.version
     ]
     reviews = [each.review for each in seen.kept.reviews if each.review.verdict == "approve"]
-    with fetched(reached, change, seen.present) as bundles:
-        out.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with fetched(reached, change, seen.present) as bundles, TemporaryDirectory(prefix=".change-", dir=out.parent) as scratch:
+        made = Path(scratch, "change")
+        made.mkdir()
         for number, bundle in bundles.items():
-            _put_bundle(reached, change, number, bundle, out)
-        write_change(out, change, roots=roots, present=seen.present, reviews=reviews)  # change.json last: then it is whole
+            _put_bundle(reached, change, number, bundle, made)
+        write_change(made, change, roots=roots, present=seen.present, reviews=reviews)
+        made.replace(out)  # whole or not at all; a folder that stands there is empty
         return report_on(seen.kept, seen.present, seen.state, bundles)
 
 

@@ -132,7 +132,7 @@ def status(where: Where) -> Status:
         return Status(app_id=where.app, todos=todos, notes=unseen, failure=failure)
     told = tuple(_roles(head))
     due = tuple(todo for role in told for todo in _due(reached, role, head))
-    notes = (f"{each.problem} {each.remedy}" for each in lint(head.root, head.targets) if "expire" not in each.problem)
+    notes = (f"{each.problem} {each.remedy}" for each in lint(head.root, head.targets) if not each.ends)
     return Status(app_id=where.app, roles=told, todos=(*due, *todos), notes=(*_renewed(head), *notes, *unseen))
 
 

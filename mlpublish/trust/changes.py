@@ -188,7 +188,9 @@ class Change:
 
     def _refuse_other_app(self, reader: Reader) -> None:
         """Where apps share keys, a role of one would verify for the other."""
-        targets, channels = self.targets(), self.targets(roles.CHANNELS)
+        root, targets, channels = self.root, self.targets(), self.targets(roles.CHANNELS)
+        if root is not None:
+            roles.check_root_bound(root.signed, self.app_id)
         if targets is not None and (bound := roles.policy_of(targets.signed).app_id) != self.app_id:
             reader.refuse("app", f"{bound}, whose app role it edits")
         for name, role in (("targets", targets), (roles.CHANNELS, channels)):

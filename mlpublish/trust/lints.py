@@ -26,12 +26,14 @@ class Lint:
     Args:
         role: the role that it is about.
         refused: whether it is never signed or committed; otherwise it is told.
+        ends: whether it is about little time that is left.
     """
 
     role: str
     problem: str
     remedy: str
     refused: bool = False
+    ends: bool = False
 
 
 def lint(*roles_: Metadata[Root] | Metadata[Targets] | None) -> tuple[Lint, ...]:
@@ -65,7 +67,8 @@ def _lint(role: Metadata[Root] | Metadata[Targets]) -> Iterator[Lint]:
     left = signed.expires - roles.now()
     if left < timedelta(days=_LITTLE):
         told = f"expires on {signed.expires:%Y-%m-%d}, in {max(left.days, 0)} days" if left > timedelta() else "has expired"
-        yield Lint(role=signed.type, problem=f"The {signed.type} role {told}.", remedy="Have its holders sign it again.")
+        problem = f"The {signed.type} role {told}."
+        yield Lint(role=signed.type, problem=problem, remedy="Have its holders sign it again.", ends=True)
     if left > timedelta(days=2 * roles.ROOT_DAYS):
         yield Lint(
             role=signed.type,

@@ -14,8 +14,6 @@ from typing import TypeVar
 
 from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import (
-    DelegatedRole,
-    Delegations,
     Metadata,
     MetaFile,
     Root,
@@ -73,24 +71,6 @@ def stored_at(target: TargetFile) -> str:
         raise FormatError(f"{target.path} is signed without a sha256.", remedy="Sign it again.", field=target.path)
     folder, slash, name = target.path.rpartition("/")
     return f"targets/{folder}{slash}{target.hashes['sha256']}.{name}"
-
-
-def new_root(keys: Mapping[str, Signer]) -> Metadata[Root]:
-    """Version 1 of a root that gives each top-level role one key; not signed yet."""
-    root = Root(version=1, expires=after(ROOT_DAYS), consistent_snapshot=True)
-    for role in ("root", "targets", "snapshot", "timestamp"):
-        root.add_key(keys[role].public_key, role)
-    return Metadata(root)
-
-
-def new_app_role(policy: Policy, operator: Signer) -> Metadata[Targets]:
-    """Version 1 of an app role: the policy, the operators, no release; not signed yet."""
-    targets = Targets(version=1, expires=after(policy.expiry_days))
-    targets.targets[POLICY_PATH] = target_file(POLICY_PATH, policy.to_bytes(), policy.to_dict())
-    delegated = DelegatedRole(CHANNELS, [], 1, True, paths=["channels/*/*"])
-    targets.delegations = Delegations({}, {CHANNELS: delegated})
-    targets.add_key(operator.public_key, CHANNELS)
-    return Metadata(targets)
 
 
 def new_channels_role(app_id: str) -> Metadata[Targets]:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mlpublish.artifacts import Bundle
 from mlpublish.formats.mfpclient import PIN
 from mlpublish.formats.status import UpdateStatus
+from tests import keystores
 
 Keytool = Callable[..., bytes]
 SECRETS = {"MLPUBLISH_KEYSTORE_PASSWORD": "store-password", "MLPUBLISH_KEY_PASSPHRASE": "a long passphrase"}
@@ -51,7 +52,7 @@ def folder(tmp_path: Path, keytool: Keytool, new_bundle: Callable[..., Bundle]) 
 
 
 def test_the_way_over_is_walked_as_it_is_told(folder: Path, blocks: Callable[[str, str], list[str]]) -> None:
-    pytest.importorskip("jks", reason="needs pyjks: pip install 'mlpublish[jks]'")
+    keystores.needs_module("jks", "pyjks: pip install 'mlpublish[jks]'")
     tools = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     script = "\n".join(blocks("migrating-from-mobilefirst", "sh"))
     ran = subprocess.run(

@@ -20,6 +20,7 @@ from mlpublish.repository import channels
 from mlpublish.trust import roles
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
+from tests import hands
 
 if TYPE_CHECKING:
     from tests.repository.conftest import Steered
@@ -297,9 +298,7 @@ def test_a_channel_is_read_with_the_apps_root_or_not_at_all(steered: Steered) ->
     steered.development.repository.rename(mirror)
     root = (mirror / APP_ID / "metadata/1.root.json").read_bytes()
     assert channels.show(APP_ID, at=mirror, root=root).channel.entries[0].release == 1
-    foreign = roles.new_root(
-        dict.fromkeys(("root", "targets", "snapshot", "timestamp"), steered.development.signer("channels"))
-    )
+    foreign = hands.one_key_root(steered.development.signer("channels"))
     roles.signed_by(foreign, steered.development.signer("channels"))
     with pytest.raises(VerificationError):
         channels.show(APP_ID, at=mirror, root=foreign.to_bytes())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tuf.api.metadata import Targets
 
-from mlpublish.errors import Conflict, EndpointRefused, ThresholdNotMet, VerificationError
+from mlpublish.errors import Conflict, EndpointRefused, RolledBack, ThresholdNotMet, VerificationError
+from mlpublish.formats.policy import Policy
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.repository import review
+from mlpublish.publishing.publish import publish
+from mlpublish.repository import founding, review
 from mlpublish.repository.changes import Changes
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.place import Place
@@ -250,3 +254,50 @@ def test_a_rejection_at_the_moment_of_the_commit_is_not_how_it_ended(stood: Prod
     assert done
     assert [each.closed.outcome for each in (kept, done[0]) if each.closed is not None] == ["committed", "committed"]
     assert review.show(stood.where("bob"), str(receipt.change)).state == "committed"
+
+
+# a repository that was set back
+
+
+def test_a_repository_that_was_restored_from_an_old_backup_is_told_apart_from_one_that_moved_on(
+    stood: Production, tmp_path: Path
+) -> None:
+    """Were the release signed again from there, its role would have a version that devices have seen with other content."""
+    backup = tmp_path / "backup"
+    shutil.copytree(stood.tree, backup)
+    stood.release(b"one")
+    late = stood.signed(b"two")
+    shutil.rmtree(stood.tree)
+    backup.rename(stood.tree)
+    with pytest.raises(RolledBack, match="is at version 1, and this edit was made from 2") as caught:
+        publish(late, to=stood.at)
+    assert "Do not sign again" in caught.value.remedy
+    assert caught.value.exit_code == 3
+
+
+def test_a_role_above_the_head_that_breaks_a_rule_stops_nobody(stood: Production) -> None:
+    """Signed by enough, and valid for ever: what a machine with a wrong clock left there."""
+    head = stood.head()
+    ever = roles.following(head.targets, 2, 9000)
+    roles.signed_by(ever, stood.signer("alice"), stood.signer("bob"))
+    stood.store.create("metadata/2.targets.json", ever.to_bytes())
+    assert stood.release(b"one") == 1
+    assert stood.head().targets.signed.version == 3
+
+
+# a repository that is to be made
+
+
+def test_no_first_root_of_another_app_is_signed_or_written(production: Production) -> None:
+    production.make()
+    change = founding.founding(Policy(app_id=production.app.id), production.holders())
+    root = change.root
+    assert root is not None
+    root.signed.unrecognized_fields["x-mlpublish-app"] = "com.acme.sandbox"
+    edits = dict(change.edits) | {"root": replace(change.edits["root"], metadata=root.to_bytes())}
+    evil = replace(change, edits=edits)
+    with pytest.raises(VerificationError, match=r"is of com\.acme\.sandbox"):
+        Change.from_bytes(evil.to_bytes())
+    with pytest.raises(VerificationError, match=r"is of com\.acme\.sandbox"):
+        endpoint_for(production.at).propose(production.app.id, evil, (), {})
+    assert not (production.tree / production.app.id / "metadata").exists()

@@ -13,7 +13,7 @@ from mlpublish.publishing.publish import publish
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.online import Online
-from mlpublish.repository.place import Place, online_of
+from mlpublish.repository.place import Place
 from mlpublish.trust import roles
 
 APP_ID = "com.acme.digits"
@@ -47,7 +47,7 @@ def keyids(online: Online | None) -> list[str]:
 
 
 def test_a_development_folder_brings_its_own_and_the_operators(development: Development) -> None:
-    online = online_of(development.folder)
+    online = Place.find(development.folder).online()
     assert keyids(online) == [development.signer(name).public_key.keyid for name in ("snapshot", "timestamp", "channels")]
     assert (online.snapshot_days, online.timestamp_days, online.channels_days) == (30, 14, 90)  # type: ignore[union-attr]
 
@@ -57,7 +57,7 @@ def test_a_servers_folder_is_found_under_each_of_its_names(vault: Path, developm
     scheme, _, inner = named.rpartition(":")
     where = f"{scheme}{':' if scheme else ''}{development.folder / inner}"
     assert Place.find(where) == Place(development.folder, development.repository)
-    online = online_of(where)
+    online = Place.find(where).online()
     assert len(keyids(online)) == 2
     assert (online.snapshot_days, online.timestamp_days) == (7, 1)  # type: ignore[union-attr]
 
@@ -75,18 +75,18 @@ def test_publishing_to_a_servers_folder_signs_with_its_keys(
 
 
 def test_any_other_folder_has_those_of_mlpublish_toml(plain: Path, vault: Path) -> None:
-    assert online_of(plain) is None
+    assert Place.find(plain).online() is None
     configure(f'snapshot = "{vault}/snapshot.pem"\ntimestamp = ["{vault}/timestamp.pem", "{vault}/root.pem"]\n')
-    assert len(keyids(online_of(plain))) == 3
-    assert Place.find(plain).apps.repository(APP_ID).commit({}, online_of(plain), lambda _: None)  # type: ignore[arg-type]
+    assert len(keyids(Place.find(plain).online())) == 3
+    assert Place.find(plain).apps.repository(APP_ID).commit({}, Place.find(plain).online(), lambda _: None)  # type: ignore[arg-type]
     configure(f'snapshot = "{vault}/snapshot.pem"\ntimestamp = "{vault}/timestamp.pem"\nchannels = "{vault}/channels.pem"')
-    assert online_of(plain).channels_days == roles.CHANNELS_DAYS  # type: ignore[union-attr]
+    assert Place.find(plain).online().channels_days == roles.CHANNELS_DAYS  # type: ignore[union-attr]
 
 
 def test_keys_that_are_named_by_halves_are_refused(plain: Path, vault: Path) -> None:
     configure(f'snapshot = "{vault}/snapshot.pem"')
     with pytest.raises(RecipeError, match="no key for timestamp") as raised:
-        online_of(plain)
+        Place.find(plain).online()
     assert raised.value.field == "timestamp"
 
 
@@ -116,7 +116,7 @@ def test_keys_of_another_repository_sign_nothing(plain: Path, vault: Path, role:
         lambda online: repository.renew(online, lambda _: {"timestamp"}),
     ):
         with pytest.raises(SigningError, match=f"not those that hold the {role} role") as raised:
-            work(online_of(plain))
+            work(Place.find(plain).online())
         assert raised.value.field == role
     assert repository.head().tag == before
     assert [each.name for each in (plain / APP_ID / "metadata").glob("*.snapshot.json")] == ["1.snapshot.json"]

@@ -274,6 +274,21 @@ def test_a_bundle_that_was_renamed_is_found(stood: Production, carried: Path) ->
 # ── saving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_cannot_be_saved_whole_leaves_nothing(stood: Production, tmp_path: Path, below: Below) -> None:
+    stood.publish(b"one")
+    (stored,) = stood.store.folder.glob("targets/releases/1/*.bundle.zip")
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[:-1])
+    place = tmp_path / "to" / "bob"
+    with pytest.raises(MlpublishError):
+        review_files.save(stood.where(), place)
+    assert not place.exists()
+    assert below(place.parent) == {}
+    stored.write_bytes(whole)
+    review_files.save(stood.where(), place)
+    assert (place / "change.json").is_file()
+
+
 def test_it_is_saved_into_a_new_folder_only(stood: Production, carried: Path, below: Below) -> None:
     before = below(carried)
     with pytest.raises(RecipeError, match="holds something already"):

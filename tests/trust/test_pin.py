@@ -19,6 +19,7 @@ from mlpublish.formats import mfpclient
 from mlpublish.trust import roles
 from mlpublish.trust.keys import crypto_signer, read_public
 from mlpublish.trust.pin import pin_text, read_pin, root_under
+from tests import hands
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,7 @@ def test_a_key_that_no_phone_verifies_is_no_pin() -> None:
 
 
 def root_signed_by(*signers: CryptoSigner, version: int = 1) -> bytes:
-    root = roles.new_root(
-        dict.fromkeys(("root", "targets", "snapshot", "timestamp"), crypto_signer(ec.generate_private_key(ec.SECP256R1())))
-    )
+    root = hands.one_key_root(crypto_signer(ec.generate_private_key(ec.SECP256R1())))
     root.signed.version = version
     for signer in signers:
         roles.signed_by(root, signer)

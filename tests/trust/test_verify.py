@@ -29,12 +29,13 @@ from mlpublish.errors import (
 from mlpublish.formats import archive
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.wire import digest_of
-from mlpublish.repository.development import KEYS, Development
+from mlpublish.repository.development import Development
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
 from mlpublish.trust.verify import evidence_limits, follow_roots, verify
+from tests import hands
 
 APP = App(id="com.acme.digits", version="2.0")
 
@@ -234,7 +235,7 @@ def test_a_root_rotation_that_the_old_root_did_not_sign_is_refused(
 ) -> None:
     """It holds by its own word alone: the attacker made itself the holder of every role."""
     attacker = crypto_signer(ec.generate_private_key(ec.SECP256R1()))
-    second = roles.new_root(dict.fromkeys(KEYS, attacker))
+    second = hands.one_key_root(attacker)
     second.signed.version = 2
     (release.folder / "roots" / "2.root.json").write_bytes(roles.signed_by(second, attacker).to_bytes())
     resign(release, attacker, lambda _: None)
