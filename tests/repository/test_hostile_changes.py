@@ -300,4 +300,4 @@ def test_no_first_root_of_another_app_is_signed_or_written(production: Productio
         Change.from_bytes(evil.to_bytes())
     with pytest.raises(VerificationError, match=r"is of com\.acme\.sandbox"):
         endpoint_for(production.at).propose(production.app.id, evil, (), {})
-    assert not (production.tree / production.app.id / "metadata").exists()
+    assert not (production.tree / production.app.id).exists()
