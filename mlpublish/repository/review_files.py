@@ -200,10 +200,14 @@ def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
 
 
 def _bundle_in(folder: Path, usual: str, length: int) -> Path | None:
-    """The bundle's file: of its usual name, else the one zip of the right length, since people rename what they sign."""
+    """The bundle's file: of its usual name, else the only zip, or the only one of the right length; people rename things.
+
+    Whether it is the bundle, its digest says; so one that was altered is told as that, and not as missing.
+    """
     if (folder / usual).is_file():
         return folder / usual
-    fitting = [each for each in sorted(folder.glob("*.zip")) if each.is_file() and each.stat().st_size == length]
+    zips = [each for each in sorted(folder.glob("*.zip")) if each.is_file()]
+    fitting = zips if len(zips) == 1 else [each for each in zips if each.stat().st_size == length]
     return fitting[0] if len(fitting) == 1 else None
 
 

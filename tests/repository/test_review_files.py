@@ -271,6 +271,19 @@ def test_a_bundle_that_was_renamed_is_found(stood: Production, carried: Path) ->
     assert review_files.submit(carried, to=stood.at).state == "committed"
 
 
+def test_a_bundle_that_was_renamed_and_altered_is_told_as_altered(stood: Production, carried: Path) -> None:
+    (bundle,) = carried.glob("*.zip")
+    bundle.rename(carried / "b2.zip")
+    with (carried / "b2.zip").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DigestMismatch, match="not the one that was signed as release 1"):
+        sign(stood, carried, "bob")
+    (carried / "b1.zip").write_bytes(b"another")  # then nobody can tell which is meant
+    with pytest.raises(NotFound, match="is not there"):
+        sign(stood, carried, "bob")
+    assert len(list((carried / "reviews").iterdir())) == 1  # the proposer's
+
+
 # ── saving ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
