@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,8 +35,25 @@ class Body:
     chunks: Iterator[bytes]
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What has gone over the wire so far: bytes of bodies, requests, and how many of them were retries."""
+
+    received: int = 0
+    requests: int = 0
+    retries: int = 0
+
+    def now(self) -> Traffic:
+        """A copy, to be held against later."""
+        return replace(self)
+
+
 class Transport(Protocol):
     """Reads files of one app's repository by their path, such as ``metadata/timestamp.json``."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What this transport has done so far."""
 
     def open(self, path: str, *, start: int = 0) -> Body:
         """Begin to read, if it can be from byte ``start`` on.
@@ -55,12 +72,14 @@ class HttpTransport:
     """
 
     def __init__(self, at: str, app_id: str) -> None:
+        self.traffic = Traffic()
         self._base = f"{at.rstrip('/')}/apps/{app_id}/"
         self._session = new_session(redirects=5)
         self._proxies = proxies_for(at)
 
     def open(self, path: str, *, start: int = 0) -> Body:
         headers = {"Range": f"bytes={start}-"} if start else {}
+        self.traffic.requests += 1
         try:
             response = self._session.get(
                 self._base + path, headers=headers, stream=True, timeout=_TIMEOUT, proxies=self._proxies
@@ -76,20 +95,22 @@ class HttpTransport:
         if response.headers.get("Content-Type", "").startswith("text/html"):
             response.close()
             raise DownloadError(f"A web page came instead of {path} (a captive portal?)")
-        return Body(start if response.status_code == 206 else 0, _pieces(response))
+        return Body(start if response.status_code == 206 else 0, _counted(_pieces(response), self.traffic))
 
 
 class FolderTransport:
     """From a folder on this machine."""
 
     def __init__(self, folder: Path) -> None:
+        self.traffic = Traffic()
         self._folder = folder
 
     def open(self, path: str, *, start: int = 0) -> Body:
         file = self._folder / path
+        self.traffic.requests += 1
         if not is_relative_path(path) or not file.is_file():
             raise DownloadHTTPError(f"there is no {path}", 404)
-        return Body(start, self._read(file, start))
+        return Body(start, _counted(self._read(file, start), self.traffic))
 
     def _read(self, file: Path, start: int) -> Iterator[bytes]:
         with file.open("rb") as stream:
@@ -232,6 +253,12 @@ def _goes_on(response: requests.Response, wanted: int) -> bool:
     """Whether an answer to a Range begins where it was asked to; if not, the file is asked for from its first byte."""
     match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return response.status_code == 206 and match is not None and int(match[1]) == wanted
+
+
+def _counted(chunks: Iterator[bytes], traffic: Traffic) -> Iterator[bytes]:
+    for chunk in chunks:
+        traffic.received += len(chunk)
+        yield chunk
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

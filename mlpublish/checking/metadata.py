@@ -19,9 +19,11 @@ from mlpublish.errors import FormatError, RecipeError, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
+from mlpublish.reports import RoleReport
 from mlpublish.storage.in_folder import make_folder, replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.pin import read_pin, root_under
+from mlpublish.trust.reporting import report_of
 
 _COPY = "metadata.new"
 _ROOT_LENGTH = 512_000  # bytes; python-tuf's own bound
@@ -58,16 +60,16 @@ class Metadata:
     def policy(self) -> Policy:
         return Policy.from_dict(roles.custom_of(self.target(POLICY_PATH)))
 
-    @property
-    def signed_by(self) -> dict[str, tuple[str, ...]]:
-        """role -> key ids whose signatures counted, read from what the client has just verified."""
-        copied = self._copied("root", "targets")
-        root = roles.parse(copied["root"], Root, "root")
-        targets = roles.parse(copied["targets"], Targets, "targets")
-        return {
-            "root": roles.signers_of(root.signed, "root", root),
-            "targets": roles.signers_of(root.signed, "targets", targets),
-        }
+    def roles(self, *, channels: bool = False) -> tuple[RoleReport, ...]:
+        """The roles that the client has just verified, root first; the channels role too, once a channel was asked for."""
+        copied = self._copied("root", "timestamp", "snapshot", "targets")
+        root = roles.parse(copied["root"], Root, "root").signed
+        found = tuple(report_of(root, name, data) for name, data in copied.items())
+        targets = roles.parse(copied["targets"], Targets, "targets").signed
+        if not channels or targets.delegations is None:
+            return found
+        asked = self._copied(roles.CHANNELS)
+        return (*found, *(report_of(targets, name, data) for name, data in asked.items()))
 
     def target(self, path: str) -> TargetFile:
         """What is signed of a target that must be there.

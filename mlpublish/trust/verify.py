@@ -11,13 +11,14 @@ from tuf.api.metadata import Metadata, Root
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
 from mlpublish.formats.channel import signature_path
-from mlpublish.reports import RoleReport, VerifyReport
+from mlpublish.reports import VerifyReport
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.detached import verify_detached
 from mlpublish.trust.folders import read_document
 from mlpublish.trust.pin import pin_text, read_pin, root_under
 from mlpublish.trust.releases import SignedRelease, read_release, signature_file
+from mlpublish.trust.reporting import report_on
 from mlpublish.trust.spelling import shortened
 
 
@@ -96,7 +97,7 @@ def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | s
         bundle=release.bundle,
         app=release.app,
         number=release.number,
-        roles=(_report("root", newest.signed, newest), _report("targets", newest.signed, signed.targets)),
+        roles=(report_on(newest.signed, "root", newest), report_on(newest.signed, "targets", signed.targets)),
         proven=(
             f"The holders of the app role signed these bytes as release {release.number} of {release.app.id} "
             f"for {release.app.platform} {release.app.version}.",
@@ -189,16 +190,6 @@ def _refuse_expired(name: str, role: Metadata[roles.S]) -> None:
             remedy="Take a newer release, or have the role's holders sign it again.",
             field=name,
         )
-
-
-def _report(name: str, delegator: Root, role: Metadata[roles.S]) -> RoleReport:
-    return RoleReport(
-        role=name,
-        version=role.signed.version,
-        threshold=delegator.roles[name].threshold,
-        signed_by=roles.signers_of(delegator, name, role),
-        expires=role.signed.expires,
-    )
 
 
 def evidence_limits(bundle: Bundle) -> tuple[str, ...]:

@@ -1,16 +1,13 @@
-"""The frozen reports that verbs give: ChannelState, PlanReport, CheckReport, VerifyReport."""
+"""What a channel says, and who would get what from it: ChannelState, PlanReport."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mlpublish.artifacts import App, Bundle
 from mlpublish.formats.channel import Channel, DeviceFacts, Entry
 from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.shown import Shown
@@ -179,126 +176,4 @@ class PlanReport(Shown):
             "devices": self.devices,
             "outcomes": dict(self.outcomes),
             "groups": [group.to_dict() for group in self.groups],
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CheckReport(Shown):
-    """What one update check did on a device.
-
-    Args:
-        installed: the release number in use afterwards, if any.
-        offered: the release number that the channel offers this device, if it got that far.
-        reason: why nothing new arrived, where the check itself went well.
-        path: the unpacked bundle in use afterwards (or the model shipped with the app), if any.
-        models: model name -> its path under ``path``.
-        detail: what happened, in one sentence.
-        downloaded: bytes of the bundle that went over the wire in this check.
-        seconds: phase -> how long it took.
-        signed_by: role -> key ids whose signatures counted.
-    """
-
-    status: UpdateStatus
-    app: App
-    installed: int | None
-    offered: int | None
-    reason: Reason | None
-    path: Path | None
-    models: Mapping[str, Path]
-    detail: str
-    downloaded: int = 0
-    seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    signed_by: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-
-    def rows(self) -> Mapping[str, object]:
-        return {
-            "status": self.status.value,
-            "installed": self.installed,
-            "offered": self.offered,
-            "reason": None if self.reason is None else self.reason.value,
-            "path": self.path,
-            "detail": self.detail,
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "status": self.status.value,
-            "app": self.app.id,
-            "app_version": self.app.version,
-            "platform": self.app.platform,
-            "installed": self.installed,
-            "offered": self.offered,
-            "reason": None if self.reason is None else self.reason.value,
-            "path": None if self.path is None else str(self.path),
-            "models": {name: str(path) for name, path in self.models.items()},
-            "detail": self.detail,
-            "downloaded": self.downloaded,
-            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
-            "signed_by": {role: list(keys) for role, keys in self.signed_by.items()},
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleReport:
-    """One verified role: who signed it, out of whom, until when."""
-
-    role: str
-    version: int
-    threshold: int
-    signed_by: tuple[str, ...]
-    expires: datetime
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "role": self.role,
-            "version": self.version,
-            "threshold": self.threshold,
-            "signed_by": list(self.signed_by),
-            "expires": self.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class VerifyReport(Shown):
-    """What offline verification found; a broken link is an error, never a report.
-
-    Args:
-        roles: the signed roles that were checked, root first; empty for a bare bundle.
-        proven: what holds, one sentence each.
-        not_proven: what this cannot show, one sentence each.
-    """
-
-    what: Path
-    kind: str
-    bundle: Bundle
-    app: App | None
-    number: int | None
-    roles: tuple[RoleReport, ...]
-    proven: tuple[str, ...]
-    not_proven: tuple[str, ...]
-
-    def rows(self) -> Mapping[str, object]:
-        return {
-            "verified": f"{self.kind} {self.what}",
-            "release": self.number,
-            "bundle sha256": self.bundle.sha256,
-            "proven": " ".join(self.proven),
-            "not proven": " ".join(self.not_proven),
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "what": str(self.what),
-            "kind": self.kind,
-            "bundle": self.bundle.to_dict(),
-            "app": None if self.app is None else self.app.id,
-            "app_version": None if self.app is None else self.app.version,
-            "platform": None if self.app is None else self.app.platform,
-            "number": self.number,
-            "roles": [role.to_dict() for role in self.roles],
-            "models": {
-                model.name: None if model.parity is None else model.parity.to_dict() for model in self.bundle.manifest.models
-            },
-            "proven": list(self.proven),
-            "not_proven": list(self.not_proven),
         }

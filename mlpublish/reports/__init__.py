@@ -1,0 +1,11 @@
+"""The frozen reports that verbs give."""
+
+from mlpublish.reports.channels import ChannelState as ChannelState
+from mlpublish.reports.channels import PlannedDevice as PlannedDevice
+from mlpublish.reports.channels import PlannedGroup as PlannedGroup
+from mlpublish.reports.channels import PlannedOutcome as PlannedOutcome
+from mlpublish.reports.channels import PlanReport as PlanReport
+from mlpublish.reports.checks import CheckReport as CheckReport
+from mlpublish.reports.checks import Phase as Phase
+from mlpublish.reports.verified import RoleReport as RoleReport
+from mlpublish.reports.verified import VerifyReport as VerifyReport
