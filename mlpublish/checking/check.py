@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from mlpublish import settings
 from mlpublish.artifacts import App
 from mlpublish.checking import device as devices
 from mlpublish.checking.device import Device
-from mlpublish.checking.fetching import transport_for
+from mlpublish.checking.fetching import transport_beside, transport_for
 from mlpublish.checking.listening import Listener
 from mlpublish.checking.metadata import Trust
 from mlpublish.checking.outcome import DeviceFailure, outcome_of
+from mlpublish.checking.patience import Patience
+from mlpublish.checking.pinned import names_a_zip, update_pinned
 from mlpublish.checking.play import Asked, Play
 from mlpublish.checking.update import update
 from mlpublish.errors import RecipeError
@@ -44,6 +47,12 @@ def check(
     os_version: str | None = None,
     shipped: Path | str | None = None,
     shipped_release: int | None = None,
+    self_test: bool = True,
+    legacy_zip: bool = False,
+    timeout: float = 3600.0,
+    stall: float = 30.0,
+    retries: int = 3,
+    ca: Path | str | None = None,
     listener: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> CheckReport:
@@ -51,7 +60,8 @@ def check(
 
     Args:
         app: an App, or its bundle id (then ``app_version`` too); by default mlpublish.toml's only app.
-        at: ``http(s)://host[:port]`` or ``file:DIR``.
+        at: ``http(s)://host[:port]`` or ``file:DIR``; or one zip's address, with its signature beside it as ``<zip>.sig``
+            (pin-only mode: ``pin`` is all that is trusted).
         app_version: the version of the app that asks, compared exactly; by default mlpublish.toml's.
         platform: by default mlpublish.toml's, else ``ios``.
         channel: by default mlpublish.toml's, else ``stable``.
@@ -63,6 +73,12 @@ def check(
         os_version: dotted integers; without it no release is too new.
         shipped: the model that came with the app, used while nothing is installed.
         shipped_release: its release number; an offer below it is not taken.
+        self_test: whether a new model's golden inputs run through it before it is used.
+        legacy_zip: take the predecessor's plain zips too, under the same safety rules (pin-only mode).
+        timeout: seconds for the whole check.
+        stall: seconds for which next to nothing may come.
+        retries: how often what may pass is asked for again.
+        ca: a PEM file of certificate authorities to trust instead of the system's.
         listener: hears about progress.
         cancel: set it from another thread to end the check as CANCELED.
 
@@ -75,15 +91,24 @@ def check(
     who = settings.app_for(app, app_version, platform)
     _refuse_bad_system(os_version)
     asked = channel_name(default_channel(who.id, channel))
-    origin, trust = _trust(who, str(at), root, pin, repository)
+    patience, certificates = Patience(timeout=timeout, stall=stall, retries=retries), None if ca is None else Path(ca)
     folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
-    transport = transport_for(origin, who.id)
     told = Asked(
         device_id=device_id,
         os_version=os_version,
         shipped=None if shipped is None else Path(shipped),
         shipped_release=shipped_release,
+        self_test=self_test,
+        legacy_zip=legacy_zip,
     )
+    if names_a_zip(str(at)):
+        zip_name, pinned = str(at).rpartition("/")[2], _pin_alone(root, pin)
+        transport = transport_beside(str(at), patience=patience, ca=certificates)
+        played: Callable[[Play], CheckReport] = lambda play: update_pinned(play, zip_name, pinned)  # noqa: E731
+    else:
+        origin, trust = _trust(who, str(at), root, pin, repository)
+        transport = transport_for(origin, who.id, patience=patience, ca=certificates)
+        played = lambda play: update(play, trust, asked)  # noqa: E731
     try:
         with Device.opened(folder, who.id) as opened:
             play = Play(
@@ -94,14 +119,14 @@ def check(
                 listener=listener,
                 cancel=cancel or threading.Event(),
             )
-            return _played(play, trust, asked)
+            return _played(play, played)
     except DeviceFailure as exc:  # the folder is another check's; nothing was read or changed
         return _unopened(who, exc, listener)
 
 
-def _played(play: Play, trust: Trust, channel: str) -> CheckReport:
+def _played(play: Play, played: Callable[[Play], CheckReport]) -> CheckReport:
     try:
-        report = update(play, trust, channel)
+        report = played(play)
     except RecipeError:
         raise
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - a device answers with a status, whatever happens
@@ -137,6 +162,17 @@ def _trust(
             field="root",
         )
     return origin, Trust(root=trusted)
+
+
+def _pin_alone(root: Path | str | bytes | None, pin: Path | str | None) -> str:
+    """The text of the pin, which is all that a bare zip can be held against."""
+    if root is not None or pin is None:
+        raise RecipeError(
+            "A bare zip is held against the key that the app pins, and no root signs one.",
+            remedy="Pass --pin KEY and no --root; or name the repository instead of the zip.",
+            field="pin",
+        )
+    return pin_text(pin)
 
 
 def _unopened(app: App, failure: DeviceFailure, listener: Listener | None) -> CheckReport:

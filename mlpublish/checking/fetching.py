@@ -17,6 +17,7 @@ from tuf.ngclient import FetcherInterface
 from urllib3.exceptions import HTTPError
 
 from mlpublish.checking.outcome import ALTERED, DeviceFailure
+from mlpublish.checking.patience import Patience
 from mlpublish.connections import new_session, proxies_for, reason_of
 from mlpublish.errors import RecipeError
 from mlpublish.formats.status import UpdateStatus
@@ -68,14 +69,18 @@ class HttpTransport:
     """Over HTTP, from a server or any static host.
 
     Args:
-        at: the server's URL; the app's files lie below ``/apps/<app id>/``.
+        base: the URL below which the files lie, with a slash at its end.
+        ca: a PEM file of certificate authorities to trust instead of the system's.
     """
 
-    def __init__(self, at: str, app_id: str) -> None:
+    def __init__(self, base: str, *, patience: Patience, ca: Path | None = None) -> None:
         self.traffic = Traffic()
-        self._base = f"{at.rstrip('/')}/apps/{app_id}/"
+        self._base = base
+        self._patience = patience
         self._session = new_session(redirects=5)
-        self._proxies = proxies_for(at)
+        if ca is not None:
+            self._session.verify = str(ca)
+        self._proxies = proxies_for(base)
 
     def open(self, path: str, *, start: int = 0) -> Body:
         headers = {"Range": f"bytes={start}-"} if start else {}
@@ -119,18 +124,32 @@ class FolderTransport:
                 yield chunk
 
 
-def transport_for(at: str, app_id: str) -> Transport:
+def transport_for(at: str, app_id: str, *, patience: Patience, ca: Path | None = None) -> Transport:
     """The way to an app's files: ``http(s)://host[:port]``, or ``file:DIR`` with a folder that holds ``<app id>/…``.
 
     Raises:
         RecipeError: it is neither, or there is no such folder.
     """
     if at.startswith(("http://", "https://")):
-        return HttpTransport(at, app_id)
+        return HttpTransport(f"{at.rstrip('/')}/apps/{app_id}/", patience=patience, ca=ca)
     folder = Path(at.removeprefix("file:"))
     if "://" in at or not folder.is_dir():
         raise RecipeError(f"{at!r} is no server and no folder.", remedy="Give http(s)://host[:port] or file:DIR.", field="at")
     return FolderTransport(folder / app_id)
+
+
+def transport_beside(at: str, *, patience: Patience, ca: Path | None = None) -> Transport:
+    """The way to what lies beside the file that an address names (``http(s)://…/F`` or ``file:DIR/F``), and to itself.
+
+    Raises:
+        RecipeError: there is no such folder.
+    """
+    if at.startswith(("http://", "https://")):
+        return HttpTransport(f"{at.rpartition('/')[0]}/", patience=patience, ca=ca)
+    folder = Path(at.removeprefix("file:")).parent
+    if "://" in at or not folder.is_dir():
+        raise RecipeError(f"{at!r} is no server and no file.", remedy="Give http(s)://…/F.zip or file:DIR/F.zip.", field="at")
+    return FolderTransport(folder)
 
 
 class MetadataFetcher(FetcherInterface):
