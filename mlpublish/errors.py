@@ -30,10 +30,17 @@ class MlpublishError(Exception):
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}"
 
+    def __reduce__(self) -> tuple[object, ...]:  # a process that works for another hands its error over
+        return _made_again, (type(self), self.problem, self.remedy), self.__dict__
+
     @property
     def code(self) -> str:
         """The class name in snake_case, the same in every door (``endpoint_unreachable``)."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+def _made_again(kind: type[MlpublishError], problem: str, remedy: str) -> MlpublishError:
+    return kind(problem, remedy=remedy)
 
 
 class RecipeError(MlpublishError):

@@ -68,6 +68,14 @@ def required(value: str | None, option: str) -> str:
     return value
 
 
+def parts(option: str, value: str | None) -> tuple[str, ...]:
+    """The values of an option that takes several, joined by commas."""
+    found = () if value is None else tuple(part.strip() for part in value.split(","))
+    if "" in found:
+        raise click.UsageError(f"{option} {value!r} names an empty value. Give values joined by commas, such as 1.0,2.0.")
+    return found
+
+
 def settled(app_id: str | None, version: str | None, platform: str | None) -> App:
     """The app that the options and mlpublish.toml mean."""
     from mlpublish import settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,7 +13,7 @@ import click
 
 from mlpublish.cli import options, outcome
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.reporting.text import as_text, one_line
+from mlpublish.reporting.text import aligned, as_text, one_line
 
 if TYPE_CHECKING:
     from mlpublish.reports import PlannedDevice, PlanReport
@@ -77,8 +77,8 @@ def command(
             at=options.required(at or configured.endpoint, "--at"),
             channel=default_channel(app, channel),
             platform=platform or configured.app(app).platform or configured.platform,
-            app_versions=_parts(app_versions),
-            os_versions=_parts(os_versions),
+            app_versions=options.parts("--app-versions", app_versions),
+            os_versions=options.parts("--os-versions", os_versions),
             on_device=_hears(each, listed, write),
             token=options.token_in(token_file),
             **fleet,
@@ -86,10 +86,6 @@ def command(
     document = report.to_dict() | ({"each": listed} if each else {})
     outcome.tell("plan", document, "\n" * each + _text(report))
     ctx.exit(0 if report.sound else UpdateStatus.FAILURE_INTEGRITY.exit_code)
-
-
-def _parts(text: str | None) -> tuple[str, ...]:
-    return () if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _hears(
@@ -150,10 +146,4 @@ def _text(report: PlanReport) -> str:
         for each in report.groups
     ]
     refused = dict.fromkeys(each.outcome.detail for each in report.groups if each.outcome.detail)
-    return "\n".join([*_aligned(table), "", as_text(report), *(f"a device refuses: {one_line(each)}" for each in refused)])
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        yield "  ".join(f"{one_line(cell):<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    return "\n".join([*aligned(table), "", as_text(report), *(f"a device refuses: {one_line(each)}" for each in refused)])

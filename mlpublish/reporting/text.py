@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 
 from mlpublish.shown import Shown
 from mlpublish.trust.spelling import escaped, shortened
@@ -17,6 +18,13 @@ def as_text(result: Shown) -> str:
     rows = {name: value for name, value in result.rows().items() if value is not None and value != ""}
     width = max((len(name) for name in rows), default=0)
     return "\n".join(one_line(f"{name:<{width}}  {value}") for name, value in rows.items())
+
+
+def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table's rows, each on its line, the columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        yield "  ".join(f"{one_line(cell):<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def one_line(text: str) -> str:

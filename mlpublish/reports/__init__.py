@@ -7,5 +7,7 @@ from mlpublish.reports.channels import PlannedOutcome as PlannedOutcome
 from mlpublish.reports.channels import PlanReport as PlanReport
 from mlpublish.reports.checks import CheckReport as CheckReport
 from mlpublish.reports.checks import Phase as Phase
+from mlpublish.reports.fleets import FleetCheck as FleetCheck
+from mlpublish.reports.fleets import FleetReport as FleetReport
 from mlpublish.reports.verified import RoleReport as RoleReport
 from mlpublish.reports.verified import VerifyReport as VerifyReport
