@@ -49,8 +49,8 @@ def run(fleet_options: Mapping[str, Any], keywords: Mapping[str, Any]) -> FleetR
     report = fleet(
         **keywords,
         devices=devices,
-        app_versions=parts("--app-versions", fleet_options["app_versions"]),
-        os_versions=parts("--os-versions", fleet_options["os_versions"]),
+        app_versions=parts(fleet_options["app_versions"]),
+        os_versions=parts(fleet_options["os_versions"]),
         jobs=fleet_options["jobs"],
         turns=1 if fleet_options["turns"] is None else fleet_options["turns"],
         seed=fleet_options["seed"] or "fleet",
