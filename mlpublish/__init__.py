@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mlpublish.repository import channels as channel
     from mlpublish.repository import review
     from mlpublish.repository.plan import plan
+    from mlpublish.repository.verify import verify
     from mlpublish.signing.sign import sign
-    from mlpublish.trust.verify import verify
 
 _HOMES = {
     "App": "mlpublish.artifacts",
@@ -54,7 +54,7 @@ _HOMES = {
     "release": "mlpublish.recipe",
     "review": "mlpublish.repository.review",
     "sign": "mlpublish.signing.sign",
-    "verify": "mlpublish.trust.verify",
+    "verify": "mlpublish.repository.verify",
 }
 
 __all__ = [

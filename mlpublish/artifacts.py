@@ -114,9 +114,9 @@ class ConvertedModel(Shown):
             "interface": self.interface.to_dict(),
             "provenance": self.provenance.to_dict(),
             "parity": None if self.parity is None else self.parity.to_dict(),
-            "files": [entry.to_dict() for entry in self.files],
+            "files": [entry.to_record() for entry in self.files],
             "golden": None if self.golden is None else self.golden.name,
-            "evidence": [entry.to_dict() for entry in self.evidence],
+            "evidence": [entry.to_record() for entry in self.evidence],
         }
 
     def write(self) -> ConvertedModel:
@@ -143,9 +143,9 @@ class ConvertedModel(Shown):
             interface=Interface.from_reader(reader.inner("interface")),
             provenance=Provenance.from_reader(reader.inner("provenance")),
             parity=reader.optional("parity", lambda name: ParityReport.from_reader(reader.inner(name))),
-            files=tuple(FileEntry.from_reader(each) for each in reader.each("files")),
+            files=tuple(FileEntry.from_record(each) for each in reader.each("files")),
             golden=reader.optional("golden", lambda name: folder / reader.relative_path(name)),
-            evidence=tuple(FileEntry.from_reader(each) for each in reader.each("evidence")),
+            evidence=tuple(FileEntry.from_record(each) for each in reader.each("evidence")),
         )
         if not model.path.exists():
             raise FormatError(f"{model.path} is gone.", remedy="Convert the model again.", field="path")
@@ -189,6 +189,7 @@ class Release(Shown):
     Args:
         folder: holds ``release.json``, the bundle, ``targets.json`` and the chain of roots.
         base: the version of the app role that the signed one follows.
+        model_signed_by: the key id of the ``model.sig`` beside the bundle; None if there is none.
     """
 
     folder: Path
@@ -196,6 +197,7 @@ class Release(Shown):
     number: int
     bundle: Bundle
     base: int
+    model_signed_by: str | None = None
 
     def rows(self) -> Mapping[str, object]:
         return {
@@ -203,6 +205,9 @@ class Release(Shown):
             "app": f"{self.app.id} {self.app.version} ({self.app.platform})",
             "folder": self.folder,
             "bundle sha256": self.bundle.sha256,
+            "model.sig": f"by the key {self.model_signed_by[:12]}"
+            if self.model_signed_by
+            else "none (an ECDSA P-256 key makes one for a new release)",
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -213,6 +218,7 @@ class Release(Shown):
             "platform": self.app.platform,
             "number": self.number,
             "bundle": self.bundle.to_dict(),
+            "model_signed_by": self.model_signed_by,
         }
 
 

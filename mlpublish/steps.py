@@ -165,7 +165,7 @@ def _verify(given: VerifyIn, work: Work) -> VerifyOut:
     report = verify_verb(folder, root=root)
     return VerifyOut(
         number=report.number or 0,
-        sha256=report.bundle.sha256,
+        sha256="" if report.bundle is None else report.bundle.sha256,
         proven=report.proven,
         not_proven=report.not_proven,
     )

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.signer import SSlibKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Targets
 
 from mlpublish.formats.channel import ReleaseFacts, bundle_path
@@ -21,7 +23,7 @@ from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import Change, Edit
 from mlpublish.trust.intents import Intent
-from mlpublish.trust.keys import KeySigner, crypto_signer, with_holder
+from mlpublish.trust.keys import KeySigner, crypto_signer, public_key, with_holder
 
 APP_ID = "com.acme.digits"
 HOLDERS = ("alice", "bob", "carol")
@@ -31,6 +33,18 @@ HOLDERS = ("alice", "bob", "carol")
 def signer(name: str) -> KeySigner:
     """Somebody's key: Ed25519, so that what it signs is the same in every run."""
     return crypto_signer(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest()))
+
+
+class ECSigner(CryptoSigner):
+    """Signs with ECDSA P-256 as RFC 6979 says, without a random number: the same in every run."""
+
+    def __init__(self, name: str) -> None:
+        secret = int.from_bytes(hashlib.sha256(name.encode()).digest())
+        self._key = derive_private_key(secret, SECP256R1())
+        super().__init__(self._key, public_key(self._key.public_key()))
+
+    def sign(self, payload: bytes) -> Signature:
+        return Signature(self.public_key.keyid, self._key.sign(payload, ECDSA(SHA256(), deterministic_signing=True)).hex())
 
 
 def public(name: str) -> SSlibKey:

@@ -51,7 +51,7 @@ class Phones:
 
     def check(self, app: App | None = None, **keywords: Any) -> CheckReport:
         trusted = {} if "pin" in keywords or "root" in keywords else {"root": self.first_root()}
-        return check(app or self.app, **({"at": self.web.url, "device": self.phone} | trusted | keywords))
+        return check(app or self.app, **({"at": self.web.url, "device": self.phone, "retries": 0} | trusted | keywords))
 
     def updates_to(self, release: int | None, **keywords: Any) -> CheckReport:
         """A check that goes well and leaves this release in use."""

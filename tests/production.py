@@ -244,6 +244,11 @@ class Production:
         assert self.store.create(f"metadata/{role.signed.version}.{name}.json", role.to_bytes())
 
 
+def blobs_of(release: Release) -> dict[str, Path]:
+    """sha256 -> what lies in a release's folder: its bundle, and what is signed beside it."""
+    return {digest_of(file.read_bytes()): file for file in release.folder.iterdir() if file.is_file()}
+
+
 def rotation(role: str, *, add: Sequence[SSlibKey] = (), drop: Sequence[str] = (), threshold: int | None = None) -> Intent:
     return Intent(kind="rotate", role=role, add=tuple(add), drop=tuple(drop), threshold=threshold)
 

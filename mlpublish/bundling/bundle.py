@@ -14,7 +14,7 @@ from mlpublish.bundling.contents import contents_of
 from mlpublish.errors import BundleError, RecipeError
 from mlpublish.formats import archive
 from mlpublish.formats.evidence import Provenance
-from mlpublish.formats.manifest import MANIFEST_PATH, MODEL_NAME, VERSION
+from mlpublish.formats.manifest import MODEL_NAME, VERSION, FileEntry, Manifest
 
 
 def bundle(
@@ -52,16 +52,23 @@ def _bundled(
     if not converted and not extra:
         raise RecipeError("There is nothing to bundle.", remedy="Name a converted model or a file.", field="models")
     contents = contents_of(converted, extra)
-    manifest = contents.manifest(_name(name, converted), _checked("version", version, VERSION))
-    parts = [(str(path), file) for path, file in contents.files]
-    place = _place(out, f"{manifest.name}-{manifest.version}.zip")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=place.parent) as scratch:
-        written = Path(scratch, place.name)
-        sha256 = archive.write(written, [*parts, (MANIFEST_PATH, manifest.to_bytes())])
+    name, version = _name(name, converted), _checked("version", version, VERSION)
+    folder = _folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=folder) as scratch:
+        written = Path(scratch, "bundle.zip")
+        made: list[Manifest] = []
+
+        def manifest(entries: tuple[FileEntry, ...]) -> bytes:
+            made.append(contents.manifest(name, version, entries))
+            return made[0].to_bytes()
+
+        parts = [(str(path), file) for path, file in contents.files]
+        sha256 = archive.write(written, parts, known=contents.known, manifest=manifest)
         length = written.stat().st_size
+        place = _place(out, f"{made[0].name}-{made[0].version}.zip")
         _settle(written, place)
-    return Bundle(path=place, manifest=manifest, length=length, sha256=sha256)
+    return Bundle(path=place, manifest=made[0], length=length, sha256=sha256)
 
 
 def _opened(given: ConvertedModel | Path | str, aside: Path) -> Iterator[ConvertedModel]:
@@ -124,6 +131,11 @@ def _checked(field: str, value: str | None, pattern: str) -> str | None:
             field=field,
         )
     return value
+
+
+def _folder(out: Path | str | None) -> Path:
+    """Where the zip will stand, whatever its name."""
+    return _place(out, "bundle.zip").parent
 
 
 def _place(out: Path | str | None, file_name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mlpublish.artifacts import ConvertedModel
@@ -17,19 +17,33 @@ Content = tuple[PurePosixPath, Path]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The files of a bundle but for its manifest, and what the manifest says of the models."""
+    """The files of a bundle but for its manifest, what was measured of them, and what the manifest says of the models."""
 
     models: tuple[ModelEntry, ...]
     files: tuple[Content, ...]
+    known: tuple[FileEntry, ...]
 
-    def manifest(self, name: str, version: str | None) -> Manifest:
-        """The manifest; without a version it gets the content's own digest, cut to 12 digits."""
-        entries = tuple(sorted((FileEntry.of(path, file) for path, file in self.files), key=lambda entry: str(entry.path)))
+    def manifest(self, name: str, version: str | None, entries: Sequence[FileEntry]) -> Manifest:
+        """The manifest; without a version it gets the content's own digest, cut to 12 digits.
+
+        Args:
+            name: the bundle's.
+            version: the bundle's, if it was given.
+            entries: the files as they are, measured while they were written.
+
+        Raises:
+            BundleError: a file is not the one that was measured when its model was converted.
+        """
+        found = {entry.path: entry for entry in entries}
+        for entry in self.known:
+            if found[entry.path] != entry:
+                raise changed(str(entry.path))
+        listed = tuple(sorted(entries, key=lambda entry: str(entry.path)))
         return Manifest(
             name=name,
-            version=version or self._own_version(entries),
+            version=version or self._own_version(listed),
             models=self.models,
-            files=entries,
+            files=listed,
             created_by=f"mlpublish {__version__}",
         )
 
@@ -52,11 +66,21 @@ def contents_of(models: Sequence[ConvertedModel], files: Sequence[Path]) -> Cont
     for file in files:
         if not file.is_file():
             raise BundleError(f"{file} is no file.", remedy="Name an existing file.", field="files")
-    for model in models:
-        _refuse_changed(model)
     placed = [content for model in models for content in _model_files(model)]
+    known = [entry for model in models for entry in _known(model)]
+    for path in sorted({path for path, _ in placed} ^ {entry.path for entry in known}):
+        raise changed(str(path))
     placed += [(PurePosixPath("files", file.name), file) for file in files]
-    return Contents(models=tuple(_model_entry(model) for model in models), files=tuple(placed))
+    return Contents(models=tuple(_model_entry(model) for model in models), files=tuple(placed), known=tuple(known))
+
+
+def changed(file: str) -> BundleError:
+    """The evidence is of the files that were measured; others must not travel under it."""
+    return BundleError(
+        f"{file} changed after its model was converted: the evidence is not of this file.",
+        remedy="Convert the model again, or bundle it from a folder without its record (then without evidence).",
+        field="models",
+    )
 
 
 def _model_entry(model: ConvertedModel) -> ModelEntry:
@@ -69,7 +93,7 @@ def _model_entry(model: ConvertedModel) -> ModelEntry:
         interface=model.interface,
         provenance=model.provenance,
         parity=model.parity,
-        golden=None if model.golden is None else PurePosixPath("evidence", model.name),
+        golden=None if model.golden is None else _golden_path(model),
     )
 
 
@@ -78,26 +102,26 @@ def _model_path(model: ConvertedModel) -> PurePosixPath:
     return PurePosixPath("models", f"{model.name}{model.path.suffix}")
 
 
+def _golden_path(model: ConvertedModel) -> PurePosixPath:
+    return PurePosixPath("evidence", model.name)
+
+
 def _model_files(model: ConvertedModel) -> Iterator[Content]:
     if model.path.is_dir():
         yield from _below(model.path, _model_path(model))
     else:
         yield (_model_path(model), model.path)
     if model.golden is not None:
-        yield from _below(model.golden, PurePosixPath("evidence", model.name))
+        yield from _below(model.golden, _golden_path(model))
 
 
-def _refuse_changed(model: ConvertedModel) -> None:
-    """The evidence is of the file that was measured; another one must not travel under it."""
-    files = _below(model.path, PurePosixPath()) if model.path.is_dir() else [(PurePosixPath(model.path.name), model.path)]
-    golden = [] if model.golden is None else _below(model.golden, PurePosixPath())
-    found = [{FileEntry.of(path, file) for path, file in each} for each in (files, golden)]
-    if found != [set(model.files), set(model.evidence)]:
-        raise BundleError(
-            f"The model {model.name} changed after it was converted: its evidence is not of these files.",
-            remedy="Convert it again, or bundle the model file from a folder without its record (then without evidence).",
-            field="models",
-        )
+def _known(model: ConvertedModel) -> Iterator[FileEntry]:
+    """What was measured of a model's files when it was converted, each at its place in the bundle."""
+    place = _model_path(model)
+    for entry in model.files:
+        yield replace(entry, path=place / entry.path if model.path.is_dir() else place)
+    for entry in model.evidence:
+        yield replace(entry, path=_golden_path(model) / entry.path)
 
 
 def _below(folder: Path, place: PurePosixPath) -> Iterator[Content]:

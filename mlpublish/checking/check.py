@@ -6,36 +6,35 @@ it has accepted; there is no trust on first use.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
-from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mlpublish import settings
 from mlpublish.artifacts import App
 from mlpublish.checking import device as devices
+from mlpublish.checking.asking import Wanted, Way, way_for
 from mlpublish.checking.device import Device
-from mlpublish.checking.fetching import transport_beside, transport_for
-from mlpublish.checking.listening import Listener
-from mlpublish.checking.metadata import Trust
-from mlpublish.checking.outcome import DeviceFailure, outcome_of
+from mlpublish.checking.listening import Guarded, Listener
+from mlpublish.checking.outcome import outcome_of
 from mlpublish.checking.patience import Patience
-from mlpublish.checking.pinned import names_a_zip, update_pinned
 from mlpublish.checking.play import Asked, Play
-from mlpublish.checking.update import update
-from mlpublish.errors import RecipeError
-from mlpublish.plugins import scheme_of
+from mlpublish.checking.state import read_state
+from mlpublish.errors import NewerFormat, RecipeError
 from mlpublish.reports import CheckReport
-from mlpublish.repository import defaults
 from mlpublish.repository.channels import channel_name, default_channel
-from mlpublish.repository.place import Place
-from mlpublish.trust.pin import pin_text
+
+_LOG = logging.getLogger(__name__)
 
 
 def check(
     app: App | str | None = None,
     *,
-    at: str | Path,
+    at: str | Path | None = None,
+    config: Path | str | None = None,
     app_version: str | None = None,
     platform: str | None = None,
     device: Path | str | None = None,
@@ -61,7 +60,9 @@ def check(
     Args:
         app: an App, or its bundle id (then ``app_version`` too); by default mlpublish.toml's only app.
         at: ``http(s)://host[:port]`` or ``file:DIR``; or one zip's address, with its signature beside it as ``<zip>.sig``
-            (pin-only mode: ``pin`` is all that is trusted).
+            (pin-only mode: ``pin`` is all that is trusted). By default what ``config`` names, else mlpublish.toml's.
+        config: the app's own ``mfpclient.plist`` or ``.properties``: where it asks, and what it pins; ``at``, ``root`` and
+            ``pin`` stand before what is in there.
         app_version: the version of the app that asks, compared exactly; by default mlpublish.toml's.
         platform: by default mlpublish.toml's, else ``ios``.
         channel: by default mlpublish.toml's, else ``stable``.
@@ -83,17 +84,22 @@ def check(
         cancel: set it from another thread to end the check as CANCELED.
 
     Returns:
-        A CheckReport, whatever happened on the device; its failures are data.
+        A CheckReport, whatever happened on the device; its failures are data. One Ctrl-C is CANCELED too.
 
     Raises:
         RecipeError: the call itself makes no sense: no such app version, no root, another app's device folder.
+        FormatError: the configuration is no property list, or the device's folder is of a newer format.
     """
     who = settings.app_for(app, app_version, platform)
     _refuse_bad_system(os_version)
-    asked = channel_name(default_channel(who.id, channel))
-    patience, certificates = Patience(timeout=timeout, stall=stall, retries=retries), None if ca is None else Path(ca)
-    folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
-    told = Asked(
+    way = way_for(
+        who.id,
+        Wanted(at=at, config=config, root=root, pin=pin, repository=repository),
+        channel=channel_name(default_channel(who.id, channel)),
+        patience=Patience(timeout=timeout, stall=stall, retries=retries),
+        ca=None if ca is None else Path(ca),
+    )
+    asked = Asked(
         device_id=device_id,
         os_version=os_version,
         shipped=None if shipped is None else Path(shipped),
@@ -101,39 +107,54 @@ def check(
         self_test=self_test,
         legacy_zip=legacy_zip,
     )
-    if names_a_zip(str(at)):
-        zip_name, pinned = str(at).rpartition("/")[2], _pin_alone(root, pin)
-        transport = transport_beside(str(at), patience=patience, ca=certificates)
-        played: Callable[[Play], CheckReport] = lambda play: update_pinned(play, zip_name, pinned)  # noqa: E731
-    else:
-        origin, trust = _trust(who, str(at), root, pin, repository)
-        transport = transport_for(origin, who.id, patience=patience, ca=certificates)
-        played = lambda play: update(play, trust, asked)  # noqa: E731
-    try:
-        with Device.opened(folder, who.id) as opened:
-            play = Play(
-                app=who,
-                device=opened,
-                transport=transport,
-                asked=told,
-                listener=listener,
-                cancel=cancel or threading.Event(),
-            )
-            return _played(play, played)
-    except DeviceFailure as exc:  # the folder is another check's; nothing was read or changed
-        return _unopened(who, exc, listener)
+    folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
+    guarded = None if listener is None else Guarded(listener)
+    report = None
+    with suppress(KeyboardInterrupt):
+        report = _report(who, folder, way, asked, guarded, cancel or threading.Event())
+    if report is None:  # interrupted before the play, or after it: once more, to see what is in use
+        report = _report(who, folder, way, asked, None, _canceled())
+    if listener is not None:
+        listener.on_finish(report.status)
+    return report
 
 
-def _played(play: Play, played: Callable[[Play], CheckReport]) -> CheckReport:
+def _report(app: App, folder: Path, way: Way, asked: Asked, listener: Listener | None, cancel: threading.Event) -> CheckReport:
+    """What the device answers: a report, whatever happens, unless the folder is none that this app could use."""
     try:
-        report = played(play)
+        with Device.opened(folder, app.id) as device:
+            play = Play(app=app, device=device, transport=way.transport, asked=asked, listener=listener, cancel=cancel)
+            report = _played(play, way)
+    except (RecipeError, NewerFormat):
+        raise
+    except Exception as exc:  # noqa: BLE001 - the folder is another check's, or the disk refuses
+        report = _unopened(app, exc)
+    return replace(report, endpoint=way.at, channel=way.channel, device=folder)
+
+
+def _played(play: Play, way: Way) -> CheckReport:
+    try:
+        return way.go(play)
     except RecipeError:
         raise
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - a device answers with a status, whatever happens
-        report = play.report(*outcome_of(exc))
-    if play.listener is not None:
-        play.listener.on_finish(report.status)
-    return report
+        _LOG.debug("%s ended the check.", type(exc).__name__, exc_info=exc)
+        with suppress(OSError):  # an interrupt, or a disk that fails late, may fall between writing the state and noting it
+            play.device.state = read_state(play.device.folder / "state.json")
+        return play.report(*outcome_of(exc))
+
+
+def _unopened(app: App, exc: Exception) -> CheckReport:
+    """Nothing was read or changed."""
+    status, detail = outcome_of(exc)
+    _LOG.debug("%s kept the device shut.", type(exc).__name__, exc_info=exc)
+    return CheckReport(status=status, app=app, installed=None, offered=None, reason=None, path=None, models={}, detail=detail)
+
+
+def _canceled() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _refuse_bad_system(os_version: str | None) -> None:
@@ -141,50 +162,3 @@ def _refuse_bad_system(os_version: str | None) -> None:
         raise RecipeError(
             f"{os_version!r} is not a system version.", remedy="Give dotted whole numbers, such as 17.2.", field="os_version"
         )
-
-
-def _trust(
-    app: App, at: str, root: Path | str | bytes | None, pin: Path | str | None, repository: Path | str | None
-) -> tuple[str, Trust]:
-    """Where to ask (a folder with a server.toml stands for its repository), and what to trust at first."""
-    development = defaults.development_among(at, defaults.repository_for(repository))
-    origin = at if scheme_of(at) != "file" else f"file:{Place.find(at).repository}"
-    if root is not None and pin is not None:
-        raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
-    if pin is not None:
-        return origin, Trust(pin=pin_text(pin))
-    trusted = defaults.root_of(app.id, root, development)
-    if trusted is None:
-        raise RecipeError(
-            f"No root of {app.id} is trusted here, and there is no trust on first use.",
-            remedy="Pass --root 1.root.json (the one that the app embeds) or --pin KEY; in development --repository DIR "
-            "(and publish a release of the app first).",
-            field="root",
-        )
-    return origin, Trust(root=trusted)
-
-
-def _pin_alone(root: Path | str | bytes | None, pin: Path | str | None) -> str:
-    """The text of the pin, which is all that a bare zip can be held against."""
-    if root is not None or pin is None:
-        raise RecipeError(
-            "A bare zip is held against the key that the app pins, and no root signs one.",
-            remedy="Pass --pin KEY and no --root; or name the repository instead of the zip.",
-            field="pin",
-        )
-    return pin_text(pin)
-
-
-def _unopened(app: App, failure: DeviceFailure, listener: Listener | None) -> CheckReport:
-    if listener is not None:
-        listener.on_finish(failure.status)
-    return CheckReport(
-        status=failure.status,
-        app=app,
-        installed=None,
-        offered=None,
-        reason=None,
-        path=None,
-        models={},
-        detail=str(failure),
-    )

@@ -3,7 +3,8 @@
 TUF judges by the device's clock alone (specification §5.3). Ours also remembers the newest time at which everything
 verified, and never judges by an earlier one: a clock that was set back brings back no state that had run out by then, even
 where the device has lost the versions that it had seen. What it remembers lies before every expiry of what verified, so a
-clock that ran ahead can block a device for no longer than the shortest of those lives.
+clock that ran ahead can block a device for no longer than the shortest of those lives. No signed time can be newer: a role
+says when it expires, after a life that each app chooses, and never when it was signed.
 """
 
 from __future__ import annotations

@@ -21,15 +21,13 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from mlpublish.artifacts import App
-from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.checking.outcome import NO_SPACE, DeviceFailure
 from mlpublish.checking.state import DEVICE_FORMAT, Installed, State, read_state
-from mlpublish.errors import DigestMismatch, FormatError, NewerFormat, RecipeError
-from mlpublish.formats.archive import Archive
-from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
+from mlpublish.checking.unpacked import Unpacked, flush_folders
+from mlpublish.errors import FormatError, NewerFormat, RecipeError
 from mlpublish.formats.status import UpdateStatus
-from mlpublish.formats.wire import Reader, digest_of_stream, dump
+from mlpublish.formats.wire import Reader, dump
 from mlpublish.storage.in_folder import flush_folder, make_folder, replace_file
-from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
 
 _TIME_STEP = timedelta(hours=1)  # a finer one would write state.json at checks that bring nothing new
 
@@ -48,16 +46,20 @@ class Device:
         """Open a device's folder, made if absent.
 
         Raises:
-            DeviceFailure: ALREADY_IN_PROGRESS if another check holds it.
-            RecipeError: the folder is another app's device, or something else.
+            DeviceFailure: ALREADY_IN_PROGRESS if another check holds it, NOT_ENOUGH_SPACE if the disk is full.
+            RecipeError: the folder is another app's device, something else, or cannot be used.
             NewerFormat: it was written by a newer mlpublish.
         """
-        with _prepared(folder) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, f"Another check is at work in {folder}.") from exc
-            yield cls(folder, _identity(folder / "device.json", app_id), read_state(folder / "state.json"))
+        with contextlib.ExitStack() as held:
+            with _accessible(folder):
+                lock = held.enter_context(_prepared(folder))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as exc:
+                    busy = f"Another check is at work in {folder}."
+                    raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, busy) from exc
+                device = cls(folder, _identity(folder / "device.json", app_id), read_state(folder / "state.json"))
+            yield device
 
     def path_of(self, installed: Installed) -> Path:
         return self.folder / "releases" / installed.folder
@@ -69,71 +71,93 @@ class Device:
     def previous_for(self, app: App) -> Installed | None:
         return self._usable(self.state.previous, app)
 
-    def manifest_of(self, installed: Installed) -> Manifest:
-        return Manifest.from_bytes((self.path_of(installed) / MANIFEST_PATH).read_bytes())
-
-    def part_of(self, sha256: str) -> Path:
-        """Where a bundle is gathered until it is whole."""
-        return self.folder / "downloads" / f"{sha256}.part"
-
-    def install(self, installed: Installed, bundle: Path, manifest_sha256: str, on_bytes: Callable[[int], None]) -> None:
-        """Unpack a verified bundle beside the current release, then make it the one in use.
-
-        Args:
-            bundle: the zip, its digest verified.
-            manifest_sha256: what the app role says of the manifest inside.
-            on_bytes: called with the length of each piece that was written.
+    def unpacked(self, installed: Installed) -> Unpacked:
+        """What a release's folder says that it holds.
 
         Raises:
-            BundleError: the archive is not one that ``bundle()`` writes.
-            DigestMismatch: the manifest is not the signed one, or does not say what is inside.
+            OSError, FormatError: it says nothing that can be read.
         """
-        place = self.path_of(installed)
-        incoming, outgoing = (place.parent / f".{way}-{installed.folder}" for way in ("incoming", "outgoing"))
-        for left in (incoming, outgoing):
-            shutil.rmtree(left, ignore_errors=True)
+        return Unpacked.of(self.path_of(installed))
+
+    def models_of(self, installed: Installed) -> dict[str, Path]:
+        """Model name -> its place on the device's disk."""
+        return {name: self.path_of(installed) / place for name, place in self.unpacked(installed).models.items()}
+
+    def part_of(self, name: str) -> Path:
+        """Where a bundle is gathered until it is whole; its digest, or its signature's, is its name."""
+        return self.folder / "downloads" / f"{name}.part"
+
+    @property
+    def follows_repository(self) -> bool:
+        """Whether signed metadata was accepted here, once."""
+        return any((self.folder / "metadata").iterdir())
+
+    @contextlib.contextmanager
+    def incoming(self, installed: Installed) -> Iterator[Path]:
+        """A place beside the current release to unpack a new one into; gone afterwards, unless ``take`` took it."""
+        place = self.folder / "releases" / f".incoming-{installed.folder}"
+        shutil.rmtree(place, ignore_errors=True)
         make_folder(place.parent)
         try:
-            with bundle.open("rb") as stream:
-                archive = Archive.read(stream)
-                manifest = read_manifest(archive)
-                _check_manifest(archive, manifest_sha256)
-                check_contents(manifest, archive.unpack(incoming, on_bytes))
-            _flush_folders(incoming)
-            if place.exists():  # the previous release, or a check that died before the swap; never to be found half there
-                place.rename(outgoing)
-            incoming.rename(place)
+            yield place
         finally:
-            shutil.rmtree(incoming, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
+
+    def take(self, installed: Installed, incoming: Path) -> None:
+        """Make a release the one in use that was unpacked, verified and flushed beside the current one."""
+        place = self.path_of(installed)
+        outgoing = place.parent / f".outgoing-{installed.folder}"
+        flush_folders(incoming)
+        new = replace(installed, manifest_sha256=Unpacked.of(incoming).sha256)
+        if place.exists():  # the previous release, or a check that died before the swap; never to be found half there
+            shutil.rmtree(outgoing, ignore_errors=True)
+            place.rename(outgoing)
+        incoming.rename(place)
         flush_folder(place.parent)
         before = self.state.current
-        self.save(replace(self.state, current=installed, previous=before if before != installed else self.state.previous))
-        bundle.unlink()
-        self._sweep()
+        again = before is not None and before.folder == new.folder
+        self.save(replace(self.state, current=new, previous=self.state.previous if again else before))
+        self.sweep()
+
+    def sweep(self, *, but: Path | None = None) -> None:
+        """Drop what neither the current nor the previous release needs, and what was gathered of others.
+
+        Args:
+            but: a part that is still wanted.
+        """
+        kept = {each.folder for each in (self.state.current, self.state.previous) if each is not None}
+        for folder in (self.folder / "releases").glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+        for part in (self.folder / "downloads").glob("*"):
+            if part != but:
+                part.unlink()
 
     def leave(self, app: App, withdrawn: Mapping[int, str], floor: int) -> None:
         """Stop using a withdrawn release: back to the previous one, else to the app's own model."""
         previous = self.previous_for(app)
-        fits = previous is not None and previous.release not in withdrawn and previous.release >= floor
-        kept = previous if fits else None
-        self.save(replace(self.state, current=kept, previous=None))
+        fits = previous is not None and previous.release not in withdrawn and self._goes_back_to(previous, floor)
+        self.save(replace(self.state, current=previous if fits else None, previous=None))
 
-    def leave_altered(self, app: App) -> None:
+    def leave_altered(self, app: App, on_file: Callable[[], None] = lambda: None) -> None:
         """Stop using a release whose files are not as they were unpacked; every byte is read (about a second per gigabyte).
+
+        Args:
+            on_file: called before each file; what it raises ends the work.
 
         Raises:
             DeviceFailure: INTEGRITY, if there was one; the previous release is in use then, else none.
         """
         current, previous = self.current_for(app), self.previous_for(app)
-        wrong = None if current is None else self._altered(current)
+        wrong = None if current is None else self._wrong_in(current, on_file)
         if current is None or wrong is None:
             return
         floor = self.state.floors.get(f"{app.platform}/{app.version}", 0)
-        fits = previous is not None and previous.release >= floor and self._altered(previous) is None
+        fits = previous is not None and self._goes_back_to(previous, floor)
         self.save(replace(self.state, current=previous if fits else None, previous=None))
         raise DeviceFailure(
             UpdateStatus.FAILURE_INTEGRITY,
-            f"{wrong} Something on the device changed release {current.release} after it was installed; it is used no more. "
+            f"{wrong} Something on the device changed {current.title} after it was installed; it is used no more. "
             "Check again to fetch it anew.",
         )
 
@@ -164,34 +188,40 @@ class Device:
         if installed is None or (installed.platform, installed.app_version) != (app.platform, app.version):
             return None
         try:
-            self.manifest_of(installed)
+            self.unpacked(installed)
         except (OSError, FormatError):
             return None  # lost on the device: it is fetched again
         return installed
 
-    def _altered(self, installed: Installed) -> str | None:
-        """What is wrong with an installed release's files, if anything."""
-        folder = self.path_of(installed)
-        try:
-            check_contents(self.manifest_of(installed), _contents(folder))
-        except DigestMismatch as exc:
-            return exc.problem
-        return None
+    def _goes_back_to(self, previous: Installed, floor: int) -> bool:
+        """Whether the previous release may be used again; under a repository, a zip that none numbers may not."""
+        allowed = not self.follows_repository if previous.release is None else previous.release >= floor
+        return allowed and self._wrong_in(previous) is None
 
-    def _sweep(self) -> None:
-        """Drop what neither the current nor the previous release needs."""
-        kept = {each.folder for each in (self.state.current, self.state.previous) if each is not None}
-        for folder in (self.folder / "releases").iterdir():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
-        for part in (self.folder / "downloads").iterdir():
-            part.unlink()
+    def _wrong_in(self, installed: Installed, on_file: Callable[[], None] = lambda: None) -> str | None:
+        unpacked = self.unpacked(installed)
+        return unpacked.wrong_in(self.path_of(installed), signed=installed.manifest_sha256, on_file=on_file)
 
 
 def default_folder(app_id: str) -> Path:
     """Where a device lives if nobody says: ``$XDG_DATA_HOME/mlpublish/devices/<app id>``."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data, "mlpublish", "devices", app_id)
+
+
+@contextlib.contextmanager
+def _accessible(folder: Path) -> Iterator[None]:
+    """What the disk says against a device's folder, before a check begins, said once."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in NO_SPACE:
+            raise DeviceFailure(UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, f"The disk of {folder} is full.") from exc
+        raise RecipeError(
+            f"The device folder {folder} cannot be used: {exc.strerror}.",
+            remedy="Name another one with --device.",
+            field="device",
+        ) from exc
 
 
 def _prepared(folder: Path) -> BinaryIO:
@@ -203,14 +233,9 @@ def _prepared(folder: Path) -> BinaryIO:
     for name in ("lock", "metadata", "metadata.new", "cache", "downloads", "releases"):
         if (folder / name).is_symlink():  # what is swept below it would be somebody else's
             raise RecipeError(f"{folder / name} is a link.", remedy="Name a new folder with --device.", field="device")
-    try:
-        make_folder(folder, mode=0o700)
-        lock = (folder / "lock").open("ab")
-        make_folder(folder / "metadata")
-    except OSError as exc:
-        raise RecipeError(
-            f"The device folder {folder} cannot be used: {exc.strerror}.", remedy="Name another one.", field="device"
-        ) from exc
+    make_folder(folder, mode=0o700)
+    lock = (folder / "lock").open("ab")
+    make_folder(folder / "metadata")
     return lock
 
 
@@ -232,30 +257,3 @@ def _identity(file: Path, app_id: str) -> str:
             field="device",
         )
     return device_id
-
-
-def _check_manifest(archive: Archive, signed: str) -> None:
-    if manifest_digest(archive) != signed:
-        raise DigestMismatch(
-            "The manifest inside the bundle is not the one that was signed.",
-            remedy="Sign and publish the bundle again.",
-            field=MANIFEST_PATH,
-        )
-
-
-def _contents(folder: Path) -> dict[str, tuple[int, str]]:
-    """The files below a folder; a link counts as a file of no length, because no bundle holds one."""
-    found: dict[str, tuple[int, str]] = {}
-    for file in folder.rglob("*"):
-        name = file.relative_to(folder).as_posix()
-        if file.is_symlink():
-            found[name] = (0, "")
-        elif file.is_file():
-            with file.open("rb") as stream:
-                found[name] = (file.stat().st_size, digest_of_stream(stream))
-    return found
-
-
-def _flush_folders(folder: Path) -> None:
-    for each in [folder, *(inner for inner in folder.rglob("*") if inner.is_dir())]:
-        flush_folder(each)

@@ -137,8 +137,7 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
     """
     fetcher = MetadataFetcher(transport, cancel)
     copy = device.folder / _COPY
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(device.folder / "metadata", copy)
+    _copy_anew(device.folder / "metadata", copy)
     # an accepted root stands for ever: bootstrapping again from what a mirror says would let a fork take over
     accepted = _accepted_roots(copy)
     bootstrap = accepted[0] if accepted else _first_root(trust, fetcher, app_id)
@@ -160,6 +159,19 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
     return Metadata(updater, fetcher, device, app_id, clock)
 
 
+def _copy_anew(kept: Path, copy: Path) -> None:
+    """File by file, because shutil.copytree gathers what fails in one error that no longer knows whether the disk was full."""
+    if copy.exists():
+        shutil.rmtree(copy)
+    copy.mkdir()
+    for each in sorted(kept.rglob("*")):
+        place = copy / each.relative_to(kept)
+        if each.is_dir():
+            place.mkdir()
+        else:
+            shutil.copyfile(each, place)
+
+
 def _accepted_roots(folder: Path) -> list[bytes]:
     """The roots that this device has accepted, the oldest first; one that the disk spoiled does not count."""
     found: dict[int, bytes] = {}
@@ -174,12 +186,22 @@ def _accepted_roots(folder: Path) -> list[bytes]:
 
 def _first_root(trust: Trust, fetcher: MetadataFetcher, app_id: str) -> bytes:
     if trust.root is not None:
-        return trust.root
+        return _root_given(trust.root)
     if trust.pin is None:
         raise RecipeError("Nothing is trusted here.", remedy="Pass --root or --pin.", field="root")
     first = root_under(read_pin(trust.pin), fetcher.download_bytes("metadata/1.root.json", _ROOT_LENGTH))
     roles.check_root_bound(roles.parse(first, Root, "root").signed, app_id)  # apps of one house may share a pin
     return first
+
+
+def _root_given(data: bytes) -> bytes:
+    try:
+        roles.parse(data, Root, "root")
+    except FormatError as exc:
+        raise RecipeError(
+            f"The root that is given is none: {exc.problem}", remedy="Give the 1.root.json that the app embeds.", field="root"
+        ) from exc
+    return data
 
 
 def _keep_only(cached: Path, content: bytes) -> None:

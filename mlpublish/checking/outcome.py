@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
+import ssl
 
+from requests import RequestException
 from tuf.api.exceptions import (
     BadVersionNumberError,
     DownloadError,
@@ -13,11 +17,29 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
+from urllib3.exceptions import HTTPError
 
 from mlpublish.errors import BundleError, FormatError, MlpublishError, NewerFormat, VerificationError
 from mlpublish.formats.status import UpdateStatus
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_NETWORK = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = "The disk is full. Free some space and check again; what came is kept."
+_NO_SPACE_TOLD = {
+    errno.EDQUOT: "The disk's quota is used up. Free some space and check again; what came is kept.",
+    errno.EFBIG: "The disk, or a limit of this process (ulimit -f), takes no file of that size.",
+}
+_CHECK_NETWORK = "Look at network, proxy and address, then check again."
+_OWNER = "Let the folder belong to who runs the check, or name another one with --device."
+_DISK = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: "Mount it for writing, or name another folder with --device.",
+    errno.ENAMETOOLONG: "Name a folder with a shorter path with --device.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+    errno.EIO: "The disk may be failing: look at the system's log.",
+}
+_DISK_ELSE = "Check the folder and its disk, or name another one with --device."
 ALTERED = "A host or cache altered it: purge the cache, or restore the file from a backup."
 
 
@@ -45,12 +67,18 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
             return exc.status, str(exc)
         case KeyboardInterrupt():
             return UpdateStatus.CANCELED, "The check was interrupted."
+        case DownloadError(__cause__=DeviceFailure() as failure):  # TUF's client wraps whatever ends a download
+            return failure.status, str(failure)
         case DownloadLengthMismatchError():
             return UpdateStatus.FAILURE_INTEGRITY, f"The server sends more than was signed: {exc}. {ALTERED}"
         case DownloadHTTPError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server answered {exc}."
         case DownloadError():
             return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The server cannot be reached: {exc}."
+        case RequestException() | HTTPError() | ssl.SSLError() | socket.gaierror() | ConnectionError() | TimeoutError():
+            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The connection failed: {_named(exc)}. {_CHECK_NETWORK}"
+        case OSError() if exc.errno in NO_NETWORK:
+            return UpdateStatus.FAILURE_NETWORK_PROBLEM, f"The connection failed: {exc.strerror}. {_CHECK_NETWORK}"
         case RepositoryError():
             return UpdateStatus.FAILURE_INTEGRITY, f"The signed metadata does not verify: {exc}. {_remedy_for(exc)}"
         case NewerFormat():
@@ -60,11 +88,17 @@ def outcome_of(exc: BaseException) -> tuple[UpdateStatus, str]:
         case BundleError():
             return UpdateStatus.FAILURE_UNZIPPING, str(exc)
         case OSError() if exc.errno in NO_SPACE:
-            return UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, "The disk is full."
+            return UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, _NO_SPACE_TOLD.get(exc.errno or 0, _FULL)
+        case OSError():
+            where = f" ({os.fsdecode(exc.filename)})" if isinstance(exc.filename, str | bytes) else ""
+            told = f"The device's disk refused: {exc.strerror or _named(exc)}{where}. {_DISK.get(exc.errno or 0, _DISK_ELSE)}"
+            return UpdateStatus.FAILURE_UNKNOWN, told
+        case MemoryError():
+            return UpdateStatus.FAILURE_UNKNOWN, "The memory is used up. Free some, or check without the self-test."
         case MlpublishError():
             return UpdateStatus.FAILURE_UNKNOWN, str(exc)
         case _:
-            return UpdateStatus.FAILURE_UNKNOWN, f"{type(exc).__name__}: {exc}."
+            return UpdateStatus.FAILURE_UNKNOWN, f"{_named(exc)}. Check again with --debug and report what it prints."
 
 
 def _remedy_for(exc: RepositoryError) -> str:
@@ -77,3 +111,8 @@ def _remedy_for(exc: RepositoryError) -> str:
         case LengthOrHashMismatchError():
             return ALTERED
     return "Run mlpublish repo status on the repository; if all is well there, a host or cache altered it."
+
+
+def _named(exc: BaseException) -> str:
+    """What an error says, with its kind, for many say nothing that is understood without it."""
+    return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__

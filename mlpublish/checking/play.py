@@ -15,7 +15,6 @@ from mlpublish.checking.device import Device
 from mlpublish.checking.fetching import Transport, stop_if
 from mlpublish.checking.listening import Listener
 from mlpublish.checking.outcome import DeviceFailure
-from mlpublish.checking.state import Installed
 from mlpublish.formats.channel import DeviceFacts
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.reports import CheckReport, Phase, RoleReport
@@ -71,13 +70,17 @@ class Play:
             shipped=self.asked.shipped_release,
         )
 
+    def stop_if_canceled(self) -> None:
+        stop_if(self.cancel)
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time one part of the check, and count what it brings over the wire; a canceled check does not begin it."""
         stop_if(self.cancel)
-        began, before = time.monotonic(), self.transport.traffic.now()
+        began, before, passed = time.monotonic(), self.transport.traffic.now(), False
         try:
             yield
+            passed = True
         finally:
             after = self.transport.traffic.now()
             self.phases[name] = Phase(
@@ -85,6 +88,7 @@ class Play:
                 received=after.received - before.received,
                 requests=after.requests - before.requests,
                 retries=after.retries - before.retries,
+                passed=passed,
             )
 
     def tell(self, status: ProgressStatus, total: int, done: int) -> None:
@@ -116,7 +120,6 @@ class Play:
         """What is known now, under this status."""
         current = self.device.current_for(self.app)
         path = self.asked.shipped if current is None else self.device.path_of(current)
-        models = {} if current is None or path is None else _models(self.device, current)
         return CheckReport(
             status=status,
             app=self.app,
@@ -125,15 +128,10 @@ class Play:
             offered=self.offered,
             reason=reason,
             path=path,
-            models=models,
+            models={} if current is None else self.device.models_of(current),
             detail=detail,
             phases=self.phases,
             roles=self.roles,
             verified=self.verified,
             self_tests=self.self_tests,
         )
-
-
-def _models(device: Device, installed: Installed) -> dict[str, Path]:
-    folder = device.path_of(installed)
-    return {model.name: folder / model.path for model in device.manifest_of(installed).models}

@@ -21,16 +21,28 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A release on the device, and the app version it was installed for."""
+    """A release on the device, and the app version it was installed for.
 
-    release: int
+    Args:
+        release: its number; None for a zip that no repository numbers (pin-only mode).
+        sha256: of the bundle.
+        manifest_sha256: of the file that says what its folder holds; None in a state that an older mlpublish wrote.
+    """
+
+    release: int | None
     sha256: str
     platform: str
     app_version: str
+    manifest_sha256: str | None = None
 
     @property
     def folder(self) -> str:
-        return f"{self.release}-{self.sha256[:12]}"
+        return f"{'pinned' if self.release is None else self.release}-{self.sha256[:12]}"
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        return f"the zip {self.sha256[:12]}…" if self.release is None else f"release {self.release}"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -38,15 +50,17 @@ class Installed:
             "sha256": self.sha256,
             "platform": self.platform,
             "app_version": self.app_version,
+            **({} if self.manifest_sha256 is None else {"manifest_sha256": self.manifest_sha256}),
         }
 
     @classmethod
     def from_reader(cls, reader: Reader) -> Installed:
         return cls(
-            release=reader.whole_number("release", least=1),
+            release=reader.optional("release", lambda name: reader.whole_number(name, least=1)),
             sha256=reader.digest("sha256"),
             platform=reader.text("platform"),
             app_version=reader.text("app_version"),
+            manifest_sha256=reader.optional("manifest_sha256", reader.digest),
         )
 
 

@@ -5,9 +5,12 @@ snapshot, app role, channels role; then the offer rule; then the bundle.
 from __future__ import annotations
 
 from mlpublish.checking.fetching import download
+from mlpublish.checking.installing import install
 from mlpublish.checking.metadata import Metadata, Trust, refresh
 from mlpublish.checking.play import Play
 from mlpublish.checking.state import Installed
+from mlpublish.checking.unpacked import unpack_bundle
+from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import Offer, bundle_path, offer_for, pointed_at
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.reports import CheckReport
@@ -21,7 +24,8 @@ def update(play: Play, trust: Trust, channel: str) -> CheckReport:
         DeviceFailure, and what outcome.py has a row for: the check ends with that status.
         RecipeError: nothing is trusted, or the pin is none.
     """
-    play.device.leave_altered(play.app)
+    with play.phase("installed"):
+        play.device.leave_altered(play.app, play.stop_if_canceled)
     with play.phase("metadata"):
         known = refresh(play.transport, play.device, trust, play.cancel, play.app.id)
         play.roles = known.roles()
@@ -48,6 +52,7 @@ def _take(play: Play, known: Metadata, number: int) -> CheckReport:
     target, facts = known.target(bundle_path(number)), known.releases(number)[number]
     sha256 = target.hashes["sha256"]
     part = play.device.part_of(sha256)
+    play.device.sweep(but=part)  # what an abandoned release left behind must not be what the space is missing for
     play.need_space(target.length + facts.unpacked_length - (part.stat().st_size if part.exists() else 0))
     if play.listener is not None:
         play.listener.on_start(target.length)
@@ -62,8 +67,13 @@ def _take(play: Play, known: Metadata, number: int) -> CheckReport:
             on_bytes=lambda done: play.tell(ProgressStatus.DOWNLOAD_IN_PROGRESS, target.length, done),
         )
     new = Installed(release=number, sha256=sha256, platform=play.app.platform, app_version=play.app.version)
-    with play.phase("unzip"):
-        play.device.install(new, part, facts.manifest, play.unzipping(facts.unpacked_length))
+    with part.open("rb") as stream:
+        on_bytes = play.unzipping(facts.unpacked_length)
+        install(
+            play,
+            new,
+            lambda folder: unpack_bundle(Archive.read(stream), folder, on_bytes, manifest_sha256=facts.manifest),
+        )
     play.verified = (
         f"The bundle is byte for byte what the app role signs as release {number} (sha256 {sha256[:12]}…).",
         "Its manifest is the signed one, and its files are those that the manifest lists.",

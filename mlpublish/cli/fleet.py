@@ -10,10 +10,11 @@ import click
 
 from mlpublish.cli import outcome
 from mlpublish.cli.options import parts
-from mlpublish.reporting.text import aligned, as_text, one_line
+from mlpublish.reporting.text import document
 from mlpublish.reports import FleetReport
 
 F = TypeVar("F", bound=Callable[..., Any])
+NAMES = ("devices", "app_versions", "os_versions", "jobs", "turns", "seed", "yes")  # what ``options`` gives a command
 
 
 def options(command: F) -> F:
@@ -57,19 +58,8 @@ def run(fleet_options: Mapping[str, Any], keywords: Mapping[str, Any]) -> FleetR
         confirmed=fleet_options["yes"],
         on_done=_counter(devices),
     )
-    outcome.tell("check.fleet", report, text(report))
+    outcome.tell("check", report, document(report.sheet()))
     return report
-
-
-def text(report: FleetReport) -> str:
-    """The table of a reader, then the sums, then what a device said of each failure."""
-    table = [("app version", "system", "turn", "outcome", "checks", "share")]
-    table += [
-        (each.app_version, each.os_version or "", str(each.turn), each.outcome, str(each.checks), f"{each.share:.1%}")
-        for each in report.groups
-    ]
-    failed = dict.fromkeys(f"{each.status.value}: {each.detail}" for each in report.groups if each.status.exit_code)
-    return "\n".join([*aligned(table), "", as_text(report), *map(one_line, failed)])
 
 
 def _counter(devices: int) -> Callable[[int], None]:

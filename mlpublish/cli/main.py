@@ -18,7 +18,7 @@ _VERBS = {
     "convert": ("convert", "Write a model as Core ML and prove that it answers as the model does."),
     "bundle": ("bundle", "Put converted models and other files into one reproducible zip."),
     "sign": ("sign", "Make a bundle a numbered release of an app, with one signature."),
-    "verify": ("verify", "Verify a release or a bundle, offline."),
+    "verify": ("verify", "Verify a bundle, a release or a repository, offline."),
     "publish": ("publish", "Hand a signed release to a server or a folder."),
     "channel": ("channel", "Say what a channel offers: set, list, show, rollout, pause, resume, rollback, remove."),
     "plan": ("plan", "Say who would get what from a channel, and why not; nothing is downloaded or signed."),
@@ -28,6 +28,7 @@ _VERBS = {
     "keys": ("keys", "Make, import and show keys; put a pin into an app's configuration."),
     "serve": ("serve", "Run the embedded update server."),
     "step": ("step", "Run one step with JSON in and JSON out, for pipelines."),
+    "conformance": ("conformance", "Ask a client that you wrote the cases of docs/write-a-client.md."),
 }
 
 _EPILOG = """\

@@ -31,7 +31,10 @@ def command(
     legacy_key: str | None,
     out: Path | None,
 ) -> None:
-    """Make BUNDLE.zip a numbered release of an app: a folder with the bundle and the signed app role."""
+    """Make BUNDLE.zip a numbered release of an app: a folder with the bundle and the signed app role.
+
+    With an ECDSA P-256 key also model.sig, an OpenSSF Model Signing signature over what is in the bundle.
+    """
     from mlpublish.signing.sign import sign
 
     app = options.settled(app_id, app_version, platform)

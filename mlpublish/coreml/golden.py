@@ -40,9 +40,38 @@ class Golden:
     inputs: Mapping[str, NDArray[np.generic]]
     answers: Answers
 
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def ask(self, model: Model, before_row: Callable[[], None] = lambda: None) -> Answers:
+        """What a model says to the inputs, asked row by row.
+
+        Args:
+            before_row: called before each; what it raises ends the work.
+
+        Raises:
+            FormatError, ConversionError: the model cannot be run, or not on these inputs.
+        """
+        rows: list[Mapping[str, NDArray[np.generic]]] = []
+        for row in range(self.samples):
+            before_row()
+            rows.append(model.predict_rows({name: values[row : row + 1] for name, values in self.inputs.items()}))
+        outputs = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
+        return Answers(outputs=outputs, classes=model.classes)
+
+    def differences(self, got: Answers) -> dict[str, Difference]:
+        """Hold answers against the wanted ones, output by output.
+
+        Raises:
+            ConversionError: an output is missing or has another shape.
+        """
+        wanted = self.answers.outputs
+        return {name: difference(got, replace(self.answers, outputs={name: wanted[name]})) for name in wanted}
+
     def replay(self, model: Model) -> Difference:
         """Ask a model again and compare."""
-        return difference(Answers(outputs=model.predict_rows(self.inputs), classes=model.classes), self.answers)
+        return difference(self.ask(model), self.answers)
 
 
 def write(folder: Path, inputs: Mapping[str, NDArray[np.generic]], answers: Answers) -> Golden | None:
@@ -83,6 +112,9 @@ def read(folder: Path) -> Golden:
     reader = Reader.parse(index.read_bytes(), what=_INDEX)
     reader.version("format", known=GOLDEN_FORMAT)
     samples = reader.whole_number("samples", least=1, most=MAX_SAMPLES)
+    for side in ("inputs", "outputs"):
+        if not reader.inner(side).values:
+            reader.refuse(side, "an object with at least one array")
     inputs, outputs = (_read_arrays(folder, reader.inner(side), samples) for side in ("inputs", "outputs"))
     answers = Answers(outputs=outputs, classes=_classes(reader), scores=reader.texts("scores"))
     return Golden(inputs=inputs, answers=answers)

@@ -37,9 +37,19 @@ def signature_path(number: int) -> str:
     return f"{bundle_path(number)}.sig"
 
 
-def release_paths(number: int) -> tuple[str, str]:
-    """Every target path that a release may have: its bundle's, and that of the signature beside it."""
-    return bundle_path(number), signature_path(number)
+def model_signature_path(number: int) -> str:
+    """The target path of the OpenSSF Model Signing signature over what is in a bundle."""
+    return f"releases/{number}/model.sig"
+
+
+def beside_paths(number: int) -> tuple[str, ...]:
+    """The target paths of what may lie beside a release's bundle."""
+    return signature_path(number), model_signature_path(number)
+
+
+def release_paths(number: int) -> tuple[str, ...]:
+    """Every target path that a release may have: its bundle's, and those of what lies beside it."""
+    return bundle_path(number), *beside_paths(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

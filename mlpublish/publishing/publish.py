@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlpublish.artifacts import Receipt, Release
 from mlpublish.errors import Conflict, NotFound
-from mlpublish.formats.channel import release_paths
+from mlpublish.formats.channel import model_signature_path, release_paths
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
@@ -72,8 +72,11 @@ def _stands_there(endpoint: Endpoint, signed: SignedRelease) -> bool:
         head = read_head(lambda name: endpoint.read(app_id, name), app_id=app_id, trusted_root=first)
     except NotFound:
         return False  # the commit says what is missing
-    ours = {path: named[path] for path in release_paths(signed.release.number) if path in named}
-    return all(head.targets.signed.targets.get(path) == target for path, target in ours.items())
+    there, number = head.targets.signed.targets, signed.release.number
+    ours = {path: named[path] for path in release_paths(number) if path in named}
+    if model_signature_path(number) in there:  # whoever was faster signed the same files: their bytes stand for both
+        ours.pop(model_signature_path(number), None)
+    return all(there.get(path) == target for path, target in ours.items())
 
 
 def _commit(signed: SignedRelease) -> Commit:
@@ -81,9 +84,9 @@ def _commit(signed: SignedRelease) -> Commit:
 
 
 def _blobs(signed: SignedRelease) -> dict[str, bytes | Path]:
-    """The bundle, and the detached signature beside it, if there is one."""
-    bundle, detached = signed.release.bundle, signed.detached
-    return {bundle.sha256: bundle.path} | ({} if detached is None else {digest_of(detached): detached})
+    """The bundle, and what lies beside it."""
+    bundle = signed.release.bundle
+    return {bundle.sha256: bundle.path} | {digest_of(content): content for content in signed.beside.values()}
 
 
 def _receipt(endpoint: Endpoint, signed: SignedRelease, *, created: bool, change: Kept | None = None) -> Receipt:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
+from mlpublish.reports import Sheet
 from mlpublish.shown import Shown
 from mlpublish.trust.spelling import escaped, shortened
 
@@ -15,9 +17,13 @@ _UNSEEN = ("Cf", "Cs", "Co", "Cn")  # Unicode's format characters (zero width, b
 
 def as_text(result: Shown) -> str:
     """What a terminal shows of a result."""
-    rows = {name: value for name, value in result.rows().items() if value is not None and value != ""}
-    width = max((len(name) for name in rows), default=0)
-    return "\n".join(one_line(f"{name:<{width}}  {value}") for name, value in rows.items())
+    return "\n".join(_facts(result.rows()))
+
+
+def document(sheet: Sheet) -> str:
+    """All of a report: its facts, then its tables."""
+    tables = (("", *aligned((table.columns, *table.rows))) for table in sheet.tables if table.rows)
+    return "\n".join((*_facts(sheet.facts), *chain.from_iterable(tables)))
 
 
 def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -34,3 +40,9 @@ def one_line(text: str) -> str:
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
     seen = "".join(escaped(letter) if unicodedata.category(letter) in _UNSEEN else letter for letter in plain)
     return shortened(seen, _LONGEST)
+
+
+def _facts(facts: Mapping[str, object]) -> Iterator[str]:
+    rows = {name: value for name, value in facts.items() if value is not None and value != ""}
+    width = max((len(name) for name in rows), default=0)
+    return (one_line(f"{name:<{width}}  {value}") for name, value in rows.items())

@@ -10,8 +10,11 @@ from typing import Any
 
 from mlpublish.artifacts import App
 from mlpublish.formats.status import Reason, UpdateStatus
+from mlpublish.reports.sheets import Case, Sheet, Table
 from mlpublish.reports.verified import RoleReport
 from mlpublish.shown import Shown
+
+PHASES = ("installed", "metadata", "channel", "download", "unzip", "self-test", "swap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +26,18 @@ class Phase:
         received: bytes of bodies that went over the wire.
         requests: how many were sent, those that failed too.
         retries: how many of them asked again for what had failed.
+        passed: whether it came to its end; the check ended in the one that did not.
     """
 
     seconds: float
     received: int = 0
     requests: int = 0
     retries: int = 0
+    passed: bool = True
+
+    def __str__(self) -> str:
+        again = f" ({self.retries} of them again)" if self.retries else ""
+        return f"{self.received} bytes in {self.requests} requests{again}" if self.requests else ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -36,6 +45,7 @@ class Phase:
             "received": self.received,
             "requests": self.requests,
             "retries": self.retries,
+            "passed": self.passed,
         }
 
 
@@ -51,10 +61,13 @@ class CheckReport(Shown):
         models: model name -> its path under ``path``.
         detail: what happened, in one sentence.
         sha256: of the bundle in use afterwards, if one is installed.
-        phases: ``metadata``, ``channel``, ``download``, ``self-test``, ``unzip`` -> what each cost, as far as the check got.
+        phases: those of PHASES that the check came to -> what each cost.
         roles: the signed roles that verified, root first, and who signed them.
         verified: what else holds of what was installed, one sentence each.
         self_tests: model name -> how its golden inputs went (``passed …``, ``not run: …``).
+        endpoint: where the device asked.
+        channel: what it asked for, where it asked a signed repository.
+        device: its folder.
     """
 
     status: UpdateStatus
@@ -70,6 +83,9 @@ class CheckReport(Shown):
     roles: tuple[RoleReport, ...] = ()
     verified: tuple[str, ...] = ()
     self_tests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    endpoint: str | None = None
+    channel: str | None = None
+    device: Path | None = None
 
     @property
     def downloaded(self) -> int:
@@ -96,12 +112,33 @@ class CheckReport(Shown):
             "detail": self.detail,
         }
 
+    def sheet(self) -> Sheet:
+        app = f"{self.app.id} {self.app.version} ({self.app.platform})"
+        asked = {"app": app, "endpoint": self.endpoint, "channel": self.channel, "device": self.device}
+        return Sheet(
+            title="mlpublish check",
+            outcome=self.status.value,
+            passed=self.status is UpdateStatus.SUCCESS,
+            facts={**self.rows(), **asked, "sha256": self.sha256},
+            cases=(*map(self._case, (*PHASES, *(name for name in self.phases if name not in PHASES))), self._status()),
+            tables=(
+                Table("Phases", ("phase", "seconds", "requests", "bytes", "retries", "passed"), self._costs()),
+                Table("Roles", ("role", "version", "needs", "signed by", "until"), tuple(map(_signers, self.roles))),
+                Table("Verified", ("verified",), tuple((sentence,) for sentence in self.verified)),
+                Table("Self-tests", ("model", "self-test"), tuple(self.self_tests.items())),
+                Table("Models", ("model", "path"), tuple((name, str(path)) for name, path in self.models.items())),
+            ),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "status": self.status.value,
             "app": self.app.id,
             "app_version": self.app.version,
             "platform": self.app.platform,
+            "endpoint": self.endpoint,
+            "channel": self.channel,
+            "device": None if self.device is None else str(self.device),
             "installed": self.installed,
             "offered": self.offered,
             "reason": None if self.reason is None else self.reason.value,
@@ -116,3 +153,33 @@ class CheckReport(Shown):
             "verified": list(self.verified),
             "self_tests": dict(self.self_tests),
         }
+
+    def _costs(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            (name, f"{each.seconds:.3f}", str(each.requests), str(each.received), str(each.retries), _passed(each))
+            for name, each in self.phases.items()
+        )
+
+    def _case(self, name: str) -> Case:
+        """A phase as a case: the status is that of the phase in which the check ended."""
+        phase = self.phases.get(name)
+        if phase is None:
+            return Case(name=name, told="The check did not come to it.", skipped=True)
+        tested = "; ".join(f"{model}: {told}" for model, told in self.self_tests.items())
+        told = tested if name == "self-test" else str(phase)
+        if phase.passed:
+            return Case(name=name, told=told, seconds=phase.seconds)
+        return Case(name=name, told=self.detail, seconds=phase.seconds, failed=self.status.value)
+
+    def _status(self) -> Case:
+        failed = None if self.status is UpdateStatus.SUCCESS else self.status.value
+        return Case(name="status", told=self.detail, failed=failed)
+
+
+def _passed(phase: Phase) -> str:
+    return "yes" if phase.passed else "no"
+
+
+def _signers(role: RoleReport) -> tuple[str, ...]:
+    keys = ", ".join(role.signers or (keyid[:12] for keyid in role.signed_by))
+    return role.role, str(role.version), f"{role.threshold} of {role.keys}", keys, f"{role.expires:%Y-%m-%d %H:%M UTC}"

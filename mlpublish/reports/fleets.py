@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpublish.formats.status import Reason, UpdateStatus
+from mlpublish.reports.sheets import Case, Sheet, Table
 from mlpublish.shown import Shown
 
 
@@ -161,9 +162,8 @@ class FleetReport(Shown):
     def worst(self) -> UpdateStatus:
         """SUCCESS if every check ended so, else the most frequent failure."""
         failed: Counter[UpdateStatus] = Counter()
-        for group in self.groups:
-            if group.status is not UpdateStatus.SUCCESS:
-                failed[group.status] += group.checks
+        for group in self._failed():
+            failed[group.status] += group.checks
         return failed.most_common(1)[0][0] if failed else UpdateStatus.SUCCESS
 
     @property
@@ -182,12 +182,43 @@ class FleetReport(Shown):
         for each in self.rollouts:
             name = f"app version {each.app_version}"
             has = "no release" if each.release is None else f"release {each.release}"
-            shown[name] = f"{shown[name]}, " * (name in shown) + f"{has} on {each.devices} ({each.share:.1%})"
+            before = f"{shown[name]}, " if name in shown else ""
+            shown[name] = f"{before}{has} on {each.devices} ({each.share:.1%})"
         shown["throughput"] = (
             f"{self.checks / self.seconds:.1f} checks/s, {self.received / self.seconds / 1e6:.1f} MB/s, "
             f"{self.requests} requests ({self.retries} retries) in {self.seconds:.1f} s by {self.jobs} at a time"
         )
         return shown | {f"latency, {kind}": str(latency) for kind, latency in self.latencies.items()}
+
+    def sheet(self) -> Sheet:
+        return Sheet(
+            title="mlpublish check --fleet",
+            outcome=self.worst.value,
+            passed=self.worst is UpdateStatus.SUCCESS,
+            facts=self.rows(),
+            cases=tuple(map(_case, self.groups)),
+            tables=(
+                Table(
+                    "Outcomes",
+                    ("app version", "system", "turn", "outcome", "checks", "share"),
+                    tuple(
+                        (
+                            each.app_version,
+                            each.os_version or "",
+                            str(each.turn),
+                            each.outcome,
+                            str(each.checks),
+                            f"{each.share:.1%}",
+                        )
+                        for each in self.groups
+                    ),
+                ),
+                Table("Failures", ("status", "one of them said"), tuple(dict.fromkeys(map(_failure, self._failed())))),
+            ),
+        )
+
+    def _failed(self) -> tuple[FleetGroup, ...]:
+        return tuple(group for group in self.groups if group.status is not UpdateStatus.SUCCESS)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -209,6 +240,19 @@ class FleetReport(Shown):
             "rollouts": [each.to_dict() for each in self.rollouts],
             "latencies": {kind: latency.to_dict() for kind, latency in self.latencies.items()},
         }
+
+
+def _case(group: FleetGroup) -> Case:
+    system = "" if group.os_version is None else f", system {group.os_version}"
+    return Case(
+        name=f"app {group.app_version}{system}, turn {group.turn}: {group.outcome}",
+        told=f"{group.checks} checks ({group.share:.1%}): {group.detail}",
+        failed=None if group.status is UpdateStatus.SUCCESS else group.status.value,
+    )
+
+
+def _failure(group: FleetGroup) -> tuple[str, str]:
+    return group.status.value, group.detail
 
 
 def grouped(checks: Sequence[FleetCheck]) -> tuple[FleetGroup, ...]:

@@ -25,7 +25,7 @@ def edits_for(
         intent: what is meant.
         head: what is current, verified.
         read: reads the repository.
-        added: the targets of the release that a ``release`` adds: its bundle, and the signature beside it if there is one.
+        added: the targets of the release that a ``release`` adds: its bundle, and what lies beside it.
         even_if_offered: edit the policy although a channel offers what is removed or lies below a floor: in an emergency
             that must stop nobody. Devices that are offered it answer FAILURE_INTEGRITY until the channel is steered.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from mlpublish.errors import Expired, NotFound, VerificationError
 from mlpublish.formats.channel import Channel, ReleaseFacts, channel_path
@@ -129,14 +129,7 @@ def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel |
     target = head.channels.signed.targets.get(channel_path(platform, channel))
     if target is None:
         return None
-    content = read(roles.stored_at(target))
-    if len(content) != target.length or digest_of(content) != target.hashes["sha256"]:
-        raise VerificationError(
-            f"The channel file {target.path} is not the one that was signed.",
-            remedy="Restore it from a backup, or set the channel again.",
-            field=target.path,
-        )
-    found = Channel.from_bytes(content)
+    found = Channel.from_bytes(target_in(read, target))
     if (found.platform, found.channel) != (platform, channel):
         raise VerificationError(
             f"{target.path} says that it is channel {found.channel} on {found.platform}.",
@@ -144,6 +137,22 @@ def channel_in(head: Head, read: Read, platform: str, channel: str) -> Channel |
             field=target.path,
         )
     return found
+
+
+def target_in(read: Read, target: TargetFile) -> bytes:
+    """A small target's content, once it is what was signed.
+
+    Raises:
+        VerificationError: it is not.
+    """
+    content = read(roles.stored_at(target))
+    if len(content) != target.length or digest_of(content) != target.hashes["sha256"]:
+        raise VerificationError(
+            f"{target.path} is not the one that was signed.",
+            remedy="Restore it from a backup; a channel can be set again.",
+            field=target.path,
+        )
+    return content
 
 
 def channels_of(head: Head, read: Read) -> tuple[Channel, ...]:

@@ -12,7 +12,8 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, VerificationError
-from mlpublish.formats.channel import bundle_path, release_paths
+from mlpublish.formats.channel import beside_paths, bundle_path, model_signature_path, release_paths
+from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository import founding
 from mlpublish.repository.access import Access
 from mlpublish.repository.change_state import moved, state_of
@@ -21,7 +22,7 @@ from mlpublish.repository.records import Kept
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present, refuse_other_base
 from mlpublish.trust.changes import Change
-from mlpublish.trust.releases import held_bundle
+from mlpublish.trust.releases import beside_file, held_beside, held_bundle, holders_by, model_signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,17 +157,44 @@ def _asked(reached: Access, change_id: str) -> Kept:
 
 @contextmanager
 def fetched(reached: Access, change: Change, present: Present) -> Iterator[Mapping[int, Bundle]]:
-    """The bundles that a change adds, each held byte for byte against what would be signed; gone afterwards."""
+    """The bundles that a change adds, each held byte for byte against what would be signed; gone afterwards.
+
+    What lies beside a bundle lies beside it here too (``beside_file``).
+    """
     targets = change.targets()
     with tempfile.TemporaryDirectory(prefix="mlpublish-review-") as scratch:
         bundles = {}
         for number in added_by(change, present):
             assert targets is not None
-            place = Path(scratch, f"{number}.zip")
-            bundle = targets.signed.targets[bundle_path(number)]
+            folder, named = Path(scratch, str(number)), targets.signed.targets
+            folder.mkdir()
+            place = folder / "bundle.zip"
+            bundle = named[bundle_path(number)]
             reached.endpoint.download(change.app_id, roles.stored_at(bundle), place, length=bundle.length)
-            bundles[number] = held_bundle(targets.signed, number, place)
+            for target in (named[path] for path in beside_paths(number) if path in named):
+                length = min(target.length, MAX_DOCUMENT)
+                reached.endpoint.download(
+                    change.app_id, roles.stored_at(target), beside_file(place, target.path), length=length
+                )
+            bundles[number] = held_release(change, present, number, place)
         yield bundles
+
+
+def held_release(change: Change, present: Present, number: int, file: Path) -> Bundle:
+    """A bundle, once it and what lies beside it are what a change would sign.
+
+    Raises:
+        DigestMismatch, BundleError, FormatError, NotFound, VerificationError: they are not; see ``held_bundle`` and
+            ``model_signer``. A model.sig that the change adds is one of whoever holds the app role now.
+    """
+    targets = change.targets()
+    assert targets is not None
+    bundle = held_bundle(targets.signed, number, file)
+    signature = held_beside(targets.signed, number, file).get(path := model_signature_path(number))
+    standing = None if present.targets is None else present.targets.signed.targets.get(path)
+    if present.root is not None and standing != targets.signed.targets.get(path):
+        model_signer(signature, bundle, holders_by([present.root.signed]))
+    return bundle
 
 
 def added_by(change: Change, present: Present) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ submit   hand a folder with everybody's reviews to an endpoint
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,22 +18,22 @@ from tuf.api.metadata import Metadata, Root
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, RecipeError, VerificationError
-from mlpublish.formats.channel import bundle_path, signature_path
+from mlpublish.formats.channel import beside_paths, bundle_path
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository import defaults, review
-from mlpublish.repository.access import Access
 from mlpublish.repository.change_report import ChangeReport, listed, report_on
 from mlpublish.repository.change_state import refuse_stale
 from mlpublish.repository.endpoint import endpoint_for
-from mlpublish.repository.looking import added_by, fetched, look_at
+from mlpublish.repository.looking import added_by, fetched, held_release, look_at
 from mlpublish.repository.looking import found as found_in
 from mlpublish.repository.records import Kept, Received
 from mlpublish.repository.review import Where, not_a_holder
 from mlpublish.trust import approval, lints, roles
 from mlpublish.trust.approval import Present
-from mlpublish.trust.changes import Change, reviewed
+from mlpublish.trust.changes import reviewed
 from mlpublish.trust.folders import ChangeFolder, present_in, read_change, write_change, write_review
-from mlpublish.trust.releases import held_bundle, held_signature, signature_file
+from mlpublish.trust.model_signature import name_of
+from mlpublish.trust.releases import beside_file, held_beside
 from mlpublish.trust.signer import Signer, signer_for
 from mlpublish.trust.verify import follow_roots
 
@@ -60,20 +60,30 @@ def save(where: Where, out: Path, change_id: str | None = None) -> ChangeReport:
         made = Path(scratch, "change")
         made.mkdir()
         for number, bundle in bundles.items():
-            _put_bundle(reached, change, number, bundle, made)
+            _put_bundle(number, bundle, made)
         write_change(made, change, roots=roots, present=seen.present, reviews=reviews)
         made.replace(out)  # whole or not at all; a folder that stands there is empty
         return report_on(seen.kept, seen.present, seen.state, bundles)
 
 
-def _put_bundle(reached: Access, change: Change, number: int, bundle: Bundle, out: Path) -> None:
-    """Put a bundle, and the signature beside it if there is one, into a change's folder."""
-    targets = change.targets()
-    beside = None if targets is None else targets.signed.targets.get(signature_path(number))
-    place = out / f"{bundle.manifest.name}-{bundle.manifest.version}.zip"
-    shutil.copyfile(bundle.path, place)
-    if beside is not None:
-        reached.endpoint.download(change.app_id, roles.stored_at(beside), signature_file(place), length=beside.length)
+def _put_bundle(number: int, bundle: Bundle, out: Path) -> None:
+    """Put a bundle, and what lies beside it, into a change's folder.
+
+    Raises:
+        RecipeError: something of another release lies there: no change that ``sign`` or ``propose`` makes adds two.
+    """
+    place = out / f"{name_of(bundle)}.zip"
+    files = {place: bundle.path} | {beside_file(place, path): beside_file(bundle.path, path) for path in beside_paths(number)}
+    for to, file in files.items():
+        if not file.is_file():
+            continue
+        if to.exists():
+            raise RecipeError(
+                f"The change adds several releases, and {to.name} of release {number} finds no room in one folder.",
+                remedy="Look at it and sign it where it is: mlpublish review sign, without files.",
+                field="save",
+            )
+        shutil.copyfile(file, to)
 
 
 def look(folder: Path, *, root: Path | str | bytes | None = None, repository: str | Path | None = None) -> ChangeReport:
@@ -140,8 +150,7 @@ def submit(folder: Path, *, to: str | Path, token: str | None = None, repository
     blobs: dict[str, bytes | Path] = {**review.policy_blob(found.change)}
     for number, bundle in _bundles(found, Present()).items():
         blobs[bundle.sha256] = bundle.path
-        if (detached := _detached(found, number, bundle)) is not None:
-            blobs[digest_of(detached)] = detached
+        blobs |= {digest_of(content): content for content in _beside(found, number, bundle)}
     kept = endpoint.propose(found.change.app_id, found.change, found.reviews, blobs)
     return listed(kept, _told_present(found), "waiting" if kept.closed is None else kept.closed.outcome)
 
@@ -195,7 +204,7 @@ def _bundles(found: ChangeFolder, present: Present) -> Mapping[int, Bundle]:
                 remedy="Get the whole folder; what is signed must be looked at.",
                 field="bundle",
             )
-        bundles[number] = held_bundle(targets.signed, number, place)
+        bundles[number] = held_release(found.change, present, number, place)
     return bundles
 
 
@@ -211,9 +220,9 @@ def _bundle_in(folder: Path, usual: str, length: int) -> Path | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _detached(found: ChangeFolder, number: int, bundle: Bundle) -> bytes | None:
+def _beside(found: ChangeFolder, number: int, bundle: Bundle) -> Collection[bytes]:
     targets = found.change.targets()
-    return None if targets is None else held_signature(targets.signed, number, bundle.path)
+    return () if targets is None else held_beside(targets.signed, number, bundle.path).values()
 
 
 def _kept(found: ChangeFolder) -> Kept:

@@ -15,7 +15,7 @@ from mlpublish.settings import one_or_more
 
 T = TypeVar("T")
 FILE = "server.toml"
-KEYS = ("repository", "tokens", "blobs", "index", "upload_limit", "stop_seconds", "online")
+KEYS = ("repository", "tokens", "blobs", "index", "context", "upload_limit", "stop_seconds", "online")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
     GET|HEAD /apps/<app id>/metadata/…        delivery (delivery.py), open to everybody
     GET|HEAD /apps/<app id>/targets/…
+    GET|HEAD <context>/apps/<app id>/…        the same, where server.toml names a context; for devices alone
     GET      /healthz                         200 once it serves
     HEAD|PUT /v1/blobs/sha256/<hex>           uploads (uploads.py), with a token
     POST     /v1/apps/<app id>/commits        the API (api.py), with a token
@@ -105,7 +106,8 @@ def build(settings: ServerSettings) -> web.Application:
     delivery, api = Delivery(settings.repository), Api(apps, staging, gate, online)
     uploads = Uploads(staging, gate, limit=settings.upload_limit)
     app.router.add_get("/healthz", _health)
-    app.router.add_get("/apps/{app}/{area:metadata|targets}/{path:.+}", delivery.get)
+    for prefix in dict.fromkeys(("", settings.context)):
+        app.router.add_get(f"{prefix}/apps/{{app}}/{{area:metadata|targets}}/{{path:.+}}", delivery.get)
     app.router.add_head("/v1/blobs/sha256/{digest:[0-9a-f]{64}}", uploads.head)
     app.router.add_put("/v1/blobs/sha256/{digest:[0-9a-f]{64}}", uploads.put)
     app.router.add_get("/v1/apps", api.list_apps)

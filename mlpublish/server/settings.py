@@ -4,6 +4,7 @@
     tokens = "tokens"               # one file per role, one token per line
     blobs = "blobs"                 # uploads that wait for their commit; never under the repository (default "blobs")
     index = "index.sqlite"          # tokens and audit (default "index.sqlite")
+    context = "/mfp"                # devices are served below this path too (default none)
     upload_limit = 8589934592       # bytes of one upload (default 8 GiB)
     stop_seconds = 10               # what requests in flight get to finish in, once the server is told to stop (default 10)
 
@@ -16,6 +17,7 @@ Relative paths are relative to the file.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from mlpublish.errors import RecipeError
 from mlpublish.repository.online import Online, OnlineKeys
 from mlpublish.repository.table import FILE, Table
 
+_CONTEXT = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_TAKEN = ("apps", "v1", "healthz")  # what the server answers at its top
 UPLOAD_LIMIT = 8 << 30  # bytes
 STOP_SECONDS = 10.0
 
@@ -32,6 +36,7 @@ class ServerSettings:
     """The settings of one server, paths absolute or relative to the present folder.
 
     Args:
+        context: a path below which devices are served too, empty for none; no slash at its end.
         upload_limit: bytes of one upload.
         stop_seconds: what requests in flight get to finish in.
         keys: the online ones.
@@ -44,6 +49,7 @@ class ServerSettings:
     upload_limit: int
     stop_seconds: float
     keys: OnlineKeys
+    context: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> ServerSettings:
@@ -62,6 +68,7 @@ class ServerSettings:
             upload_limit=int(table.positive("upload_limit", UPLOAD_LIMIT)),
             stop_seconds=table.positive("stop_seconds", STOP_SECONDS),
             keys=OnlineKeys.read(table),
+            context=_context(table),
         )
         settings._must_make_sense()
         return settings
@@ -85,3 +92,13 @@ class ServerSettings:
                 remedy=f"Name a folder outside in {FILE}.",
                 field="blobs",
             )
+
+
+def _context(table: Table) -> str:
+    """A path such as ``/mfp``, written with or without a slash at its end; ``/`` is none."""
+    value = table.take("context", str, "").removesuffix("/")
+    if value and (_CONTEXT.fullmatch(value) is None or value.split("/")[1] in _TAKEN):
+        table.refuse(
+            "context", "cannot be the path of devices", "Write a path such as /mfp; /apps, /v1 and /healthz are taken."
+        )
+    return value

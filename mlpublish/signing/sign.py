@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from securesystemslib.signer import Key
+from tuf.api.metadata import Root
+
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import AlreadyPublished, RecipeError
-from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
-from mlpublish.formats.manifest import Manifest
+from mlpublish.formats.channel import ReleaseFacts, beside_paths, bundle_path, model_signature_path, signature_path
+from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.repository import defaults
 from mlpublish.repository.access import access
 from mlpublish.repository.edits import edits_for
-from mlpublish.repository.head import Head, Read
+from mlpublish.repository.head import Head, Read, target_in
 from mlpublish.trust import roles
-from mlpublish.trust.bundles import manifest_digest, open_bundle
+from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.changes import Change, reviewed
 from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.intents import Intent
-from mlpublish.trust.releases import write_release
+from mlpublish.trust.model_signature import contents_of, name_of, sign_model, signs_models
+from mlpublish.trust.releases import holders_by, model_signer, write_release
 from mlpublish.trust.signer import Signer, signer_for
 
 
@@ -45,7 +48,8 @@ def sign(
             the first time it meets the app), a folder that holds ``<app id>/…``, or a server's URL. Nothing else is
             written there. By default MLPUBLISH_REPOSITORY or mlpublish.toml says.
         app: the app version this release is for; it is part of what is signed.
-        signer: a Signer, or a key URI such as ``file:key.pem``; by default the development folder's.
+        signer: a Signer, or a key URI such as ``file:key.pem``; by default the development folder's. An ECDSA P-256 key signs
+            a second time, for the ``model.sig`` (OpenSSF Model Signing) beside the bundle of a new release.
         number: the release number; by default the highest known plus one, or the number that these very bytes have.
         legacy: a key of the predecessor's kind (RSA), whose detached signature is put beside the bundle as
             ``<bundle>.zip.sig``, and published with it, for clients that know nothing of TUF. It proves the bytes only.
@@ -66,10 +70,11 @@ def sign(
     holder = defaults.signer_of("targets", signer, defaults.development_among(defaults.repository_for(repository)))
     roles.must_hold(holder, head.root.signed, "targets")
     chosen = _number(head, app, opened, number)
-    facts = describe(opened.manifest, app=app, number=chosen, digest=_manifest_digest(opened.path))
-    detached = None if legacy is None else sign_detached(opened.path, signer_for(legacy))
+    facts = describe(opened.manifest, app=app, number=chosen, digest=contents_of(opened)[MANIFEST_PATH])
+    beside = _beside(head, read, opened, chosen, holder, legacy)
+    signed_by = model_signer(beside.get(model_signature_path(chosen)), opened, _holders(head))
     added = [roles.described(bundle_path(chosen), opened.length, opened.sha256, facts.to_dict())]
-    added += [] if detached is None else [roles.target_file(signature_path(chosen), detached)]
+    added += [roles.target_file(path, content) for path, content in beside.items()]
     intent = Intent(kind="release", release=chosen)
     change = Change(
         app_id=app.id,
@@ -87,7 +92,8 @@ def sign(
         review=reviewed(change, ("targets",), holder),
         present=head.present,
         roots=head.roots,
-        detached=detached,
+        beside=beside,
+        model_signed_by=None if signed_by is None else signed_by.keyid,
     )
 
 
@@ -106,9 +112,26 @@ def describe(manifest: Manifest, *, app: App, number: int, digest: str) -> Relea
     )
 
 
-def _manifest_digest(bundle: Path) -> str:
-    with bundle.open("rb") as stream:
-        return manifest_digest(Archive.read(stream))
+def _beside(
+    head: Head, read: Read, bundle: Bundle, number: int, holder: Signer, legacy: Signer | str | None
+) -> dict[str, bytes]:
+    """What lies beside the bundle, by target path.
+
+    A release that stands keeps what it has: ECDSA signs with a new random number each time, and a ``model.sig`` that is made
+    again would be other bytes under a number that stands for these.
+    """
+    named = head.targets.signed.targets
+    beside = {path: target_in(read, named[path]) for path in beside_paths(number) if path in named}
+    if legacy is not None:
+        beside[signature_path(number)] = sign_detached(bundle.path, signer_for(legacy))
+    if bundle_path(number) not in named and signs_models(holder.public_key):
+        beside[model_signature_path(number)] = sign_model(contents_of(bundle), holder, name=name_of(bundle))
+    return beside
+
+
+def _holders(head: Head) -> tuple[Key, ...]:
+    """Whose ``model.sig`` is taken: whoever holds the app role, or held it when the release was made."""
+    return holders_by(roles.parse(data, Root, "root").signed for data in head.roots)
 
 
 def _current(app_id: str, repository: str | None, root: Path | str | bytes | None) -> tuple[Head, Read]:

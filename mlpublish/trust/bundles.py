@@ -9,11 +9,11 @@ from mlpublish.artifacts import Bundle
 from mlpublish.errors import BundleError, DigestMismatch, NotFound
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
-from mlpublish.formats.wire import MAX_DOCUMENT, digest_of, digest_of_stream
+from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 
 
 def open_bundle(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Bundle:
-    """Read a bundle whole: structure, every CRC, every digest.
+    """Read a bundle whole, and once: structure, every CRC, every digest, and the zip's own.
 
     Args:
         path: the zip.
@@ -32,9 +32,9 @@ def open_bundle(path: Path, on_bytes: Callable[[int], None] = lambda _: None) ->
     with stream:
         archive = Archive.read(stream)
         manifest = read_manifest(archive)
-        check_contents(manifest, archive.digests(on_bytes))
-        stream.seek(0)
-        return Bundle(path=path, manifest=manifest, length=archive.length, sha256=digest_of_stream(stream))
+        digests, sha256 = archive.all_digests(on_bytes)
+    check_contents(manifest, digests)
+    return Bundle(path=path, manifest=manifest, length=archive.length, sha256=sha256)
 
 
 def read_manifest(archive: Archive) -> Manifest:

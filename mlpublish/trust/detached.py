@@ -51,6 +51,20 @@ def verify_detached(file: Path, signature: bytes, key: Key) -> None:
         VerificationError: the key is not RSA.
         StorageError: the file cannot be read.
     """
+    if not signs(_digest(file), signature, key):
+        raise DigestMismatch(
+            f"{file.name} is not what the key {key.keyid[:12]} signed.",
+            remedy="Get the file and its signature again; if they still differ, do not use them.",
+            field="signature",
+        )
+
+
+def signs(digest: bytes, signature: bytes, key: Key) -> bool:
+    """Whether a detached signature is one by this key, over the bytes that have this SHA-256 digest.
+
+    Raises:
+        VerificationError: the key is not RSA.
+    """
     public = crypto_key(key)
     if not isinstance(public, RSAPublicKey):
         raise VerificationError(
@@ -58,15 +72,11 @@ def verify_detached(file: Path, signature: bytes, key: Key) -> None:
             remedy="Give the RSA key that the app pins.",
             field="pin",
         )
-    digest = _digest(file)
     try:
         public.verify(signature, digest, PKCS1v15(), Prehashed(SHA256()))
-    except InvalidSignature as exc:
-        raise DigestMismatch(
-            f"{file.name} is not what the key {key.keyid[:12]} signed.",
-            remedy="Get the file and its signature again; if they still differ, do not use them.",
-            field="signature",
-        ) from exc
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _digest(file: Path) -> bytes:

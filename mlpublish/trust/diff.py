@@ -19,7 +19,7 @@ from tuf.api.metadata import SPECIFICATION_VERSION as _SPECIFICATION
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.errors import FormatError
-from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
+from mlpublish.formats.channel import ReleaseFacts, bundle_path, model_signature_path, signature_path
 from mlpublish.formats.policy import POLICY_PATH, RELEASE_NUMBER, Policy
 from mlpublish.formats.wire import dump
 from mlpublish.trust import roles
@@ -230,12 +230,13 @@ def _targets(signed: Targets, left: dict[str, Any]) -> _Facts:
 
 
 def _release(path: str, target: TargetFile, left: dict[str, Any]) -> _Facts:
-    """A release, or the signature beside one, in words; nothing if it is not what its format says."""
+    """A release, or what lies beside one, in words; nothing if it is not what its format says."""
     number = path.split("/")[1]
     if re.fullmatch(RELEASE_NUMBER, number) is None:
         return
-    if path == signature_path(int(number)):
-        yield _Fact(("targets", path), f"signature beside release {number}"), _bytes(left)
+    for beside, what in ((signature_path, "signature beside"), (model_signature_path, "model.sig of")):
+        if path == beside(int(number)):
+            yield _Fact(("targets", path), f"{what} release {number}"), _bytes(left)
     if path != bundle_path(int(number)):
         return
     try:

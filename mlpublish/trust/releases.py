@@ -3,6 +3,7 @@
     DIR/{release.json, <name>-<version>.zip, targets.json, roots/<n>.root.json}
     DIR/{change.json, present/…, reviews/<key id>.json}      (folders.py: it is a change, which others may have to sign)
     DIR/<name>-<version>.zip.sig                             (detached.py: for clients that know nothing of TUF, if asked for)
+    DIR/model.sig                                            (model_signature.py: if the key that signed first is ECDSA P-256)
 
 ``release.json`` only says where to look; everything in it is held against the signed role when it is read. The role and the
 change must say the same, because it is the role that is verified, and the change that is handed in.
@@ -12,17 +13,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from securesystemslib.signer import Signature
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from securesystemslib.signer import Key, Signature
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import BundleError, DigestMismatch, FormatError, NotFound, SigningError, VerificationError
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import ReleaseFacts, bundle_path, signature_path
+from mlpublish.formats.channel import ReleaseFacts, beside_paths, bundle_path, model_signature_path
 from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.formats.wire import Reader, digest_of, digest_of_stream, dump
 from mlpublish.trust import roles
@@ -30,6 +31,8 @@ from mlpublish.trust.approval import Present
 from mlpublish.trust.bundles import manifest_digest, open_bundle
 from mlpublish.trust.changes import Change, Review
 from mlpublish.trust.folders import CHANGE, ChangeFolder, read_change, read_document, read_roots, write_change
+from mlpublish.trust.links import named
+from mlpublish.trust.model_signature import MODEL_SIGNATURE, contents_of, name_of, verify_model_signature
 
 RECORD = "release.json"
 DETACHED = ".sig"  # after the bundle's own name
@@ -45,7 +48,9 @@ class SignedRelease:
         metadata: its bytes.
         roots: the chain of roots that came with it, by version.
         change: the change that it is; None in a folder that an mlpublish before 0.2 wrote.
-        detached: the signature beside the bundle for clients that know nothing of TUF, if there is one.
+        beside: target path -> bytes of what lies beside the bundle, each as the role names it.
+        model_signed_by: the key whose ``model.sig`` holds over what is in the bundle; None if the role names none. It is one
+            of the app role's by the word of a root that came along.
     """
 
     release: Release
@@ -53,7 +58,8 @@ class SignedRelease:
     metadata: bytes
     roots: tuple[bytes, ...]
     change: ChangeFolder | None = None
-    detached: bytes | None = None
+    beside: Mapping[str, bytes]
+    model_signed_by: Key | None = None
 
 
 def write_release(
@@ -66,7 +72,8 @@ def write_release(
     review: Review,
     present: Present,
     roots: Sequence[bytes],
-    detached: bytes | None = None,
+    beside: Mapping[str, bytes],
+    model_signed_by: str | None = None,
 ) -> Release:
     """Write a release's folder in one step.
 
@@ -75,7 +82,8 @@ def write_release(
         review: the signature of whoever makes it.
         present: what was current when it was made.
         roots: the chain of roots.
-        detached: the signature beside the bundle for clients that know nothing of TUF.
+        beside: target path -> bytes of what lies beside the bundle.
+        model_signed_by: whose ``model.sig`` is among them.
 
     Raises:
         SigningError: something else stands there.
@@ -88,41 +96,58 @@ def write_release(
         shutil.copyfile(bundle.path, made / bundle.path.name)
         (made / "targets.json").write_bytes(change.signed_with((review,))["targets"].metadata)
         write_change(made, change, roots=roots, present=present, reviews=(review,))
-        if detached is not None:
-            signature_file(made / bundle.path.name).write_bytes(detached)
+        for path, content in beside.items():
+            beside_file(made / bundle.path.name, path).write_bytes(content)
         (made / RECORD).write_bytes(_record(bundle, app, number, base))
         _settle(made, folder)
     moved = Bundle(path=folder / bundle.path.name, manifest=bundle.manifest, length=bundle.length, sha256=bundle.sha256)
-    return Release(folder=folder, app=app, number=number, bundle=moved, base=base)
+    return Release(folder=folder, app=app, number=number, bundle=moved, base=base, model_signed_by=model_signed_by)
 
 
-def read_release(folder: Path) -> SignedRelease:
-    """Read a release's folder; the bundle is read whole and held against the role that names it.
+def read_release(folder: Path, on_bytes: Callable[[int], None] = lambda _: None) -> SignedRelease:
+    """Read a release's folder; the bundle is read whole and held against the role that names it, and so is what lies beside.
+
+    Args:
+        on_bytes: see ``open_bundle``.
 
     Raises:
-        NotFound: the folder is no release.
-        FormatError, BundleError: a part of it is broken.
-        DigestMismatch: the bundle is not the one that was signed.
+        NotFound: the folder is no release, or what the role names is not there.
+        FormatError, BundleError: a part of it is broken; ``field`` names the file.
+        DigestMismatch: a file is not the one that was signed.
+        VerificationError: its model.sig does not hold.
     """
     if not (folder / RECORD).is_file():
         raise NotFound(f"{folder} is no release.", remedy="Name the folder that mlpublish sign wrote.", field="release")
-    reader = Reader.parse(read_document(folder / RECORD), what=RECORD)
-    reader.version("format", known=RELEASE_FORMAT)
-    app = App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
-    targets = roles.parse(read_document(folder / "targets.json"), Targets, "targets")
-    change = read_change(folder) if (folder / CHANGE).is_file() else None
-    if change is not None:
-        _countersign(targets, change)
-    number = reader.whole_number("number", least=1)
-    bundle = _opened(folder / reader.relative_path("bundle"), targets.signed, number)
-    _hold(targets.signed, bundle, app, number)
+    with named(RECORD):
+        reader = Reader.parse(read_document(folder / RECORD), what=RECORD)
+        reader.version("format", known=RELEASE_FORMAT)
+        app = App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
+        number, base = reader.whole_number("number", least=1), reader.whole_number("base", least=1)
+        file = folder / reader.relative_path("bundle")
+    with named("targets.json"):
+        targets = roles.parse(read_document(folder / "targets.json"), Targets, "targets")
+        facts_in(targets.signed, number)
+    with named(CHANGE):
+        change = read_change(folder) if (folder / CHANGE).is_file() else None
+        if change is not None:
+            _countersign(targets, change)
+    roots = read_roots(folder)
+    with named(file.name):
+        bundle = _opened(file, targets.signed, number, on_bytes)
+        _hold(targets.signed, bundle, app, number)
+    beside = held_beside(targets.signed, number, file)
+    with named("roots"):
+        holders = holders_by(roles.parse(data, Root, "root").signed for data in roots)
+    signed_by = model_signer(beside.get(model_signature_path(number)), bundle, holders)
+    keyid = None if signed_by is None else signed_by.keyid
     return SignedRelease(
-        release=Release(folder=folder, app=app, number=number, bundle=bundle, base=reader.whole_number("base", least=1)),
+        release=Release(folder=folder, app=app, number=number, bundle=bundle, base=base, model_signed_by=keyid),
         targets=targets,
         metadata=targets.to_bytes(),
-        roots=read_roots(folder),
+        roots=roots,
         change=change,
-        detached=held_signature(targets.signed, number, bundle.path),
+        beside=beside,
+        model_signed_by=signed_by,
     )
 
 
@@ -142,15 +167,18 @@ def facts_in(targets: Targets, number: int) -> ReleaseFacts:
     return facts
 
 
-def held_bundle(targets: Targets, number: int, file: Path) -> Bundle:
+def held_bundle(targets: Targets, number: int, file: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Bundle:
     """A bundle, once it is byte for byte what a role signs as a release, and everything that the role says of it is so.
+
+    Args:
+        on_bytes: see ``open_bundle``.
 
     Raises:
         DigestMismatch: its bytes are others.
         BundleError, FormatError: it is no bundle.
         VerificationError: the role says of it what is not so.
     """
-    bundle = _opened(file, targets, number)
+    bundle = _opened(file, targets, number, on_bytes)
     facts, target = facts_in(targets, number), targets.targets[bundle_path(number)]
     if target.hashes.get("sha256") != bundle.sha256 or target.length != bundle.length:
         raise _other_bytes(number, bundle.sha256, target)
@@ -170,24 +198,56 @@ def held_bundle(targets: Targets, number: int, file: Path) -> Bundle:
     return bundle
 
 
-def held_signature(targets: Targets, number: int, bundle: Path) -> bytes | None:
-    """The detached signature beside a bundle that a role names, if it is there; what no role names is nobody's to hand on.
+def held_beside(targets: Targets, number: int, bundle: Path) -> dict[str, bytes]:
+    """What a role names beside a bundle, by target path; what lies there and no role names is nobody's to hand on.
+
+    A detached signature may be missing: whoever asks for it has the pin to ask with (``verify``).
 
     Raises:
-        NotFound: it is no regular file.
+        NotFound: there is no model.sig, or something is no regular file.
         DigestMismatch: it is another.
     """
-    file, target = signature_file(bundle), targets.targets.get(signature_path(number))
-    if target is None or not file.is_file():
-        return None
-    signature = read_document(file)
-    if target.hashes.get("sha256") != digest_of(signature):
+    found = {}
+    for path in beside_paths(number):
+        file, target = beside_file(bundle, path), targets.targets.get(path)
+        if target is not None and (file.is_file() or path == model_signature_path(number)):
+            with named(file.name):
+                found[path] = _held(file, target, number)
+    return found
+
+
+def _held(file: Path, target: TargetFile, number: int) -> bytes:
+    content = read_document(file)
+    if target.hashes.get("sha256") != digest_of(content):
         raise DigestMismatch(
             f"{file.name} is not the signature that the app role names for release {number}.",
             remedy="Get the release again from where it was made.",
             field=file.name,
         )
-    return signature
+    return content
+
+
+def model_signer(signature: bytes | None, bundle: Bundle, keys: Iterable[Key]) -> Key | None:
+    """Whose ``model.sig`` a release has, once it holds over what is in the bundle; None for a release without one.
+
+    Raises:
+        VerificationError: it does not hold, or none of the keys signed it; DigestMismatch, that it lists other files.
+        FormatError: it is none.
+    """
+    if signature is None:
+        return None
+    with named(MODEL_SIGNATURE):
+        return verify_model_signature(signature, contents_of(bundle), keys, name=name_of(bundle))
+
+
+def holders_by(roots: Iterable[Root]) -> tuple[Key, ...]:
+    """Every key that held the app role by the word of one of these roots."""
+    return tuple(root.keys[keyid] for root in roots for keyid in root.roles["targets"].keyids if keyid in root.keys)
+
+
+def beside_file(bundle: Path, path: str) -> Path:
+    """Where the bytes of a target lie that is beside a bundle."""
+    return bundle.with_name(MODEL_SIGNATURE) if path.endswith(f"/{MODEL_SIGNATURE}") else signature_file(bundle)
 
 
 def signature_file(bundle: Path) -> Path:
@@ -215,12 +275,12 @@ def _countersign(targets: Metadata[Targets], found: ChangeFolder) -> None:
             targets.signatures.setdefault(review.keyid, Signature(review.keyid, review.signatures["targets"]))
 
 
-def _opened(file: Path, targets: Targets, number: int) -> Bundle:
+def _opened(file: Path, targets: Targets, number: int, on_bytes: Callable[[int], None]) -> Bundle:
     """The bundle. A zip that is broken because somebody altered it is a matter of trust, whatever its reader says."""
     if not file.is_file():  # a pipe in a folder that was handed over is not waited for
         raise NotFound(f"There is no bundle {file}.", remedy="Get the whole folder again.", field="bundle")
     try:
-        return open_bundle(file)
+        return open_bundle(file, on_bytes)
     except (BundleError, FormatError) as exc:
         with file.open("rb") as stream:
             found = digest_of_stream(stream)

@@ -1,160 +1,260 @@
-"""The verb ``verify``: hold a release or a bundle against a trusted root, offline, and say what that proves and what not."""
+"""Verify what somebody holds in their hand, offline: a release's folder, a bundle's zip, or a bundle that was unpacked.
+
+Nothing is executed or unpickled, no model is loaded, nothing is asked of a network.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
-from securesystemslib.signer import Key
+from securesystemslib.signer import Key, SSlibKey
 from tuf.api.metadata import Metadata, Root
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import Expired, NotFound, RecipeError, VerificationError
+from mlpublish.errors import Expired, FormatError, NotFound, RecipeError, VerificationError
+from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import signature_path
+from mlpublish.formats.manifest import MANIFEST_PATH, FileEntry
+from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.reports import VerifyReport
 from mlpublish.trust import roles
+from mlpublish.trust.beside import MODEL_LIMIT, Beside, detached, read_beside
 from mlpublish.trust.bundles import open_bundle
-from mlpublish.trust.detached import verify_detached
-from mlpublish.trust.folders import read_document
+from mlpublish.trust.folders import read_roots
+from mlpublish.trust.intents import holder
+from mlpublish.trust.links import named, verified
+from mlpublish.trust.model_signature import MODEL_SIGNATURE
 from mlpublish.trust.pin import pin_text, read_pin, root_under
-from mlpublish.trust.releases import SignedRelease, read_release, signature_file
-from mlpublish.trust.reporting import report_on
-from mlpublish.trust.spelling import shortened
+from mlpublish.trust.releases import RECORD, SignedRelease, read_release, signature_file
+from mlpublish.trust.reporting import ending, report_on
+from mlpublish.trust.spelling import beginning, shortened
+from mlpublish.trust.trusted import Trust, root_of
+from mlpublish.trust.unpacked import Unpacked, read_unpacked
 
 
-def verify(what: Path | str, *, root: Path | str | bytes | None = None, pin: Path | str | None = None) -> VerifyReport:
-    """Verify a release's folder, or a bundle. No network; nothing is executed or unpickled.
+def verify(
+    what: Path | str,
+    *,
+    root: Path | str | bytes | None = None,
+    pin: Path | str | None = None,
+    signature: Path | str | None = None,
+) -> VerifyReport:
+    """Verify a release's folder, a bundle, or an unpacked bundle's folder.
 
     Args:
-        what: the folder that ``sign()`` wrote, or a bundle's zip.
-        root: a root of the app that is trusted already, such as the ``1.root.json`` that the app embeds.
-        pin: the predecessor's pinned key instead: its base64 text or a file that holds it. The detached signature beside the
-            bundle (``<bundle>.zip.sig``) is then held against it too; of a bare bundle that is all that can be verified.
+        what: the folder that ``sign()`` wrote, a bundle's zip, or the folder that it was unpacked into.
+        root: a root of the app that is trusted already, such as the ``1.root.json`` that the app embeds. The ``model.sig``
+            of a bare or unpacked bundle is then held against the keys of its app role.
+        pin: a key that is trusted instead: its text or a file that holds it. For a release, one that signed its first root.
+            For a bundle, the one that signed the signature beside it: an RSA key's ``<bundle>.zip.sig`` is over the zip,
+            an ECDSA key's ``model.sig`` over the files in it.
+        signature: where a bare or unpacked bundle's signature lies, if not beside it.
 
     Returns:
         A VerifyReport; it exists only if every link holds.
 
     Raises:
         NotFound: there is nothing of that kind there.
-        RecipeError: a release without root or pin (there is no trust on first use).
-        VerificationError: ThresholdNotMet, Expired or DigestMismatch name the first broken link; a detached signature is
-            missing.
-        BundleError, FormatError: the zip or a document is broken.
+        RecipeError: a release without root or pin (there is no trust on first use); what was given does not go together.
+        VerificationError: whatever is wrong with the thing, ``field`` naming the first link that is broken: ThresholdNotMet,
+            Expired, DigestMismatch, or a part that is missing or cannot be read.
+        NewerFormat: a document in it is of a format that this mlpublish does not know yet.
     """
     path = Path(what)
-    if not path.exists():
-        raise NotFound(f"There is no {path}.", remedy="Name a release's folder or a bundle's zip.", field="what")
     if root is not None and pin is not None:
         raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
-    if path.is_dir():
-        return _verify_release(path, root, pin)
-    if root is not None:
-        raise RecipeError(
-            f"{path} is a bare bundle, and no root signs one.",
-            remedy="Verify the release folder that mlpublish sign wrote; or pass --pin KEY, for the signature beside it; or "
-            "neither, to check contents only.",
+    trust = Trust(root=None if root is None else root_of(root), pin=None if pin is None else read_pin(pin_text(pin)))
+    given = None if signature is None else Path(signature)
+    if (path / RECORD).is_file():
+        if given is not None:
+            raise RecipeError(
+                "A release brings its own signatures.", remedy="Leave --signature (signature=) out.", field="signature"
+            )
+        return _verify_release(path, trust)
+    if given is not None and not given.is_file():
+        raise NotFound(f"There is no signature {given}.", remedy="Name an existing file.", field="signature")
+    if path.is_dir() and (path / MANIFEST_PATH).exists():
+        return _verify_unpacked(path, trust, given)
+    if not path.is_file():
+        raise NotFound(
+            f"{path} is no release, no bundle and no folder of an unpacked one." if path.exists() else f"There is no {path}.",
+            remedy="Name a release's folder, a bundle's zip, the folder that it was unpacked into, or a repository.",
             field="what",
         )
-    return _verify_bundle(path, pin)
+    return _verify_bundle(path, trust, given)
 
 
-def _verify_bundle(path: Path, pin: Path | str | None) -> VerifyReport:
-    bundle = open_bundle(path)
-    signed = () if pin is None else (_pin_signed(bundle, read_pin(pin_text(pin))),)
-    limits = ("Nobody's signature was checked: a bare bundle carries none.",) if pin is None else _DETACHED_LIMITS
+def _verify_bundle(path: Path, trust: Trust, given: Path | None) -> VerifyReport:
+    file = given or (signature_file(path) if trust.is_rsa else path.with_name(MODEL_SIGNATURE))
+    trust.refuse_without(file, path, asked=given is not None)
+    with verified():
+        bundle = read_bundle(path)
+        files = files_of(bundle)
+        beside = _detached(path, file, trust.pin) if trust.pin and trust.is_rsa else trust.over(bundle.manifest, files, file)
     return VerifyReport(
         what=path,
         kind="bundle",
         bundle=bundle,
-        app=None,
-        number=None,
-        roles=(),
-        proven=(*signed, f"The zip is whole, and its {len(bundle.manifest.files)} files are those that its manifest lists."),
-        not_proven=(*limits, *evidence_limits(bundle)),
+        manifest=bundle.manifest,
+        files=files,
+        signatures=beside.signatures,
+        proven=(*beside.proven, whole(bundle)),
+        not_proven=(*beside.limits, *evidence_limits(bundle)),
     )
 
 
-_DETACHED_LIMITS = (
-    "Freshness: a detached signature holds for ever, also of a bundle that was withdrawn or replaced.",
-    "The app: it does not say for which app, app version or platform the bundle is, nor as which release.",
-)
+def _verify_unpacked(folder: Path, trust: Trust, given: Path | None) -> VerifyReport:
+    if trust.is_rsa:
+        raise RecipeError(
+            "An RSA key signs a bundle's zip, and this is an unpacked one.",
+            remedy="Verify the zip with it; for unpacked files give the ECDSA key that made their model.sig, or --root.",
+            field="pin",
+        )
+    inside, beside = folder / MODEL_SIGNATURE, folder.resolve().with_name(MODEL_SIGNATURE)
+    file = given or (beside if beside.is_file() and not inside.is_file() else inside)
+    trust.refuse_without(file, folder, asked=given is not None)
+    with verified():
+        found = read_unpacked(folder)
+        shown = trust.over(found.manifest, found.files, file)
+    return VerifyReport(
+        what=folder,
+        kind="unpacked bundle",
+        manifest=found.manifest,
+        files=found.files,
+        signatures=shown.signatures,
+        proven=(*shown.proven, f"Its files ({len(found.files) - 1}) are exactly those that its manifest lists."),
+        not_proven=(*shown.limits, *evidence_limits(found)),
+    )
 
 
-def _verify_release(folder: Path, root: Path | str | bytes | None, pin: Path | str | None) -> VerifyReport:
-    signed = read_release(folder)
-    trusted = _trusted(root, pin, signed.roots)
-    app_id = signed.release.app.id
-    newest = follow_roots(trusted, signed.roots, app_id)
-    roles.verify(newest.signed, "targets", signed.targets)
-    _refuse_expired("root", newest)
-    _refuse_expired("targets", signed.targets)
-    roles.check_app_role_bound(signed.targets.signed, app_id)
-    release = signed.release
-    detached, unchecked = _beside(signed, pin)
+def _verify_release(folder: Path, trust: Trust) -> VerifyReport:
+    with verified():
+        roots = read_roots(folder)
+    trusted = _trusted(trust, roots)
+    with verified():
+        follow_roots(trusted, roots)  # first, for a broken one is told as that, not by what it would have appointed
+        signed = read_release(folder)
+        release, app_id = signed.release, signed.release.app.id
+        newest = follow_roots(trusted, signed.roots, app_id)
+        with named("targets.json"):
+            roles.verify(newest.signed, "targets", signed.targets)
+        with named(root_link(newest)):
+            _refuse_expired("root", newest)
+        with named("targets.json"):
+            _refuse_expired("targets", signed.targets)
+            roles.check_app_role_bound(signed.targets.signed, app_id)
+        beside = _beside(signed, newest, trust.pin)
+        files = files_of(release.bundle)
+    told = (report_on(newest.signed, "root", newest), report_on(newest.signed, "targets", signed.targets))
     return VerifyReport(
         what=folder,
         kind="release",
         bundle=release.bundle,
-        app=release.app,
+        manifest=release.bundle.manifest,
+        files=files,
+        app_id=app_id,
+        platform=release.app.platform,
+        app_versions=(release.app.version,),
         number=release.number,
-        roles=(report_on(newest.signed, "root", newest), report_on(newest.signed, "targets", signed.targets)),
+        roles=told,
+        signatures=beside.signatures,
+        warnings=ending(told),
         proven=(
             f"The holders of the app role signed these bytes as release {release.number} of {release.app.id} "
             f"for {release.app.platform} {release.app.version}.",
-            f"The zip is whole, and its {len(release.bundle.manifest.files)} files are those that its manifest lists.",
-            *detached,
+            whole(release.bundle),
+            *beside.proven,
         ),
         not_proven=(
             "Freshness: whether it is still the newest, or withdrawn, is said by the repository, not by this folder.",
-            *unchecked,
+            *beside.limits,
             *evidence_limits(release.bundle),
         ),
     )
 
 
-def _beside(signed: SignedRelease, pin: Path | str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the detached signature beside a release's bundle shows, and what it does not."""
-    bundle, named = signed.release.bundle, signature_path(signed.release.number) in signed.targets.signed.targets
-    if not named and not signature_file(bundle.path).is_file():
-        return (), ()
-    file = signature_file(bundle.path).name
-    if pin is None:
-        return (), (f"{file}: it is held against the pinned key only, with --pin.",)
-    limit = f"{file} by itself: a client that knows only it learns neither freshness nor the app."
-    return (_pin_signed(bundle, read_pin(pin_text(pin))),), (limit,)
-
-
-def _pin_signed(bundle: Bundle, pin: Key) -> str:
-    """Hold a bundle against the detached signature beside it.
+def _trusted(trust: Trust, roots: Sequence[bytes]) -> bytes:
+    """The root to start from.
 
     Raises:
-        VerificationError: there is none; DigestMismatch, that it is not the pin's over these bytes.
+        RecipeError: nothing is trusted.
+        VerificationError: the pinned key did not sign the first root that came along.
     """
-    file = signature_file(bundle.path)
-    if not file.is_file():
-        raise VerificationError(
-            f"There is no {file}, and a bundle by itself carries no signature.",
-            remedy=f"Put the signature that mlpublish sign --legacy-key wrote beside it, as {file.name}.",
-            field="signature",
-        )
-    verify_detached(bundle.path, read_document(file), pin)
-    return f"The pinned key {pin.keyid[:12]} signed these bytes ({file.name})."
-
-
-def _trusted(root: Path | str | bytes | None, pin: Path | str | None, roots: Sequence[bytes]) -> bytes:
-    if isinstance(root, bytes):
-        return root
-    if root is not None:
-        return _bytes_of(Path(root), "root")
-    if pin is None:
+    if trust.root is not None:
+        return trust.root.to_bytes()
+    if trust.pin is None:
         raise RecipeError(
             "Neither a root nor a pin is given, and there is no trust on first use.",
             remedy="Pass --root 1.root.json (the one that the app embeds) or --pin KEY; in development --repository DIR.",
             field="root",
         )
-    if not roots:
-        raise NotFound("The release brings no roots.", remedy="Sign it again with a current mlpublish.", field="roots")
-    return root_under(read_pin(pin_text(pin)), roots[0])
+    with verified(), named("1.root.json"):
+        if not roots:
+            raise NotFound("The release brings no roots.", remedy="Sign it again with a current mlpublish.", field="roots")
+        return root_under(trust.pin, roots[0])
+
+
+def _beside(signed: SignedRelease, newest: Metadata[Root], pin: SSlibKey | None) -> Beside:
+    """What the signatures beside a release's bundle show, and what they do not."""
+    bundle, number = signed.release.bundle, signed.release.number
+    shown = Beside() if signed.model_signed_by is None else model_signature_of(signed.model_signed_by, newest)
+    file = signature_file(bundle.path)
+    if signature_path(number) not in signed.targets.signed.targets and not file.is_file():
+        return shown
+    if pin is None or pin.keytype != "rsa":
+        return shown + unheld(file.name)
+    return shown + of_a_release(_detached(bundle.path, file, pin), file.name)
+
+
+def _detached(zipped: Path, file: Path, pin: SSlibKey) -> Beside:
+    return detached(zipped, file.name, read_beside(file, "--legacy-key"), pin)
+
+
+def unheld(name: str) -> Beside:
+    """A detached signature that there is no key for."""
+    return Beside(limits=(f"{name}: it is held against the pinned RSA key only, with --pin.",))
+
+
+def of_a_release(shown: Beside, name: str) -> Beside:
+    """The same of a bundle whose app and release are signed by others: its limits hold for who knows nothing of those."""
+    return replace(shown, limits=(f"{name} by itself: a client that knows only it learns neither freshness nor the app.",))
+
+
+def model_signature_of(key: Key, root: Metadata[Root]) -> Beside:
+    """What a release's ``model.sig`` shows that holds, by whether a trusted root appoints its key to the app role."""
+    signatures = MappingProxyType({MODEL_SIGNATURE: key.keyid})
+    if key.keyid in root.signed.roles["targets"].keyids:
+        who = holder(root.signed.get_key(key.keyid))  # the trusted root's word for it
+        told = f"{MODEL_SIGNATURE}: {who}, a holder of the app role, signed every file of the unpacked bundle."
+        return Beside(proven=(told,), limits=(MODEL_LIMIT,), signatures=signatures)
+    gone = f"{MODEL_SIGNATURE}: its key {beginning(key.keyid)} is none of the app role's by root {root.signed.version}."
+    return Beside(limits=(gone, MODEL_LIMIT), signatures=signatures)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle whole; what is wrong in it is named: a file of it, its manifest, or the zip."""
+    try:
+        with named(path.name):
+            return open_bundle(path)
+    except FormatError as exc:
+        exc.field = MANIFEST_PATH
+        raise
+
+
+def files_of(bundle: Bundle) -> tuple[FileEntry, ...]:
+    """Every file of a bundle that was read whole, its manifest last."""
+    with bundle.path.open("rb") as stream:
+        content = Archive.read(stream).content(MANIFEST_PATH, at_most=MAX_DOCUMENT)
+    last = FileEntry(path=PurePosixPath(MANIFEST_PATH), length=len(content), sha256=digest_of(content))
+    return (*bundle.manifest.files, last)
+
+
+def whole(bundle: Bundle) -> str:
+    """What reading a bundle shows, without anybody's signature."""
+    return f"The zip is whole, and its files ({len(bundle.manifest.files)}) are exactly those that its manifest lists."
 
 
 def follow_roots(trusted: bytes, roots: Sequence[bytes], app_id: str | None = None) -> Metadata[Root]:
@@ -168,19 +268,39 @@ def follow_roots(trusted: bytes, roots: Sequence[bytes], app_id: str | None = No
         VerificationError: one is another app's.
     """
     present = roles.parse(trusted, Root, "root")
-    roles.verify(present.signed, "root", present)
+    with named(root_link(present)):
+        roles.verify(present.signed, "root", present)
     chain = [present]
     for data in roots:
-        following = roles.parse(data, Root, "root")
+        with named("roots"):
+            following = roles.parse(data, Root, "root")
+        if following.signed.version == present.signed.version:
+            _same(present, following)
         if following.signed.version == present.signed.version + 1:
-            roles.verify(present.signed, "root", following)
-            roles.verify(following.signed, "root", following)
+            with named(root_link(following)):
+                roles.verify(present.signed, "root", following)
+                roles.verify(following.signed, "root", following)
             present = following
             chain.append(present)
-    if app_id is not None:
-        for each in chain:
-            roles.check_root_bound(each.signed, app_id)
+    for each in chain if app_id is not None else ():
+        with named(root_link(each)):
+            roles.check_root_bound(each.signed, str(app_id))
     return present
+
+
+def _same(trusted: Metadata[Root], other: Metadata[Root]) -> None:
+    with named(root_link(other)):
+        roles.verify(trusted.signed, "root", other)
+        if other.signed_bytes != trusted.signed_bytes:
+            raise VerificationError(
+                f"Root {other.signed.version} is not the one that is trusted.",
+                remedy="Do not use it; ask the holders of the root: there must be one of each version.",
+                field="root",
+            )
+
+
+def root_link(root: Metadata[Root]) -> str:
+    return f"{root.signed.version}.root.json"
 
 
 def _refuse_expired(name: str, role: Metadata[roles.S]) -> None:
@@ -192,7 +312,7 @@ def _refuse_expired(name: str, role: Metadata[roles.S]) -> None:
         )
 
 
-def evidence_limits(bundle: Bundle) -> tuple[str, ...]:
+def evidence_limits(bundle: Bundle | Unpacked) -> tuple[str, ...]:
     """What the evidence inside does not show, model by model."""
     limits = []
     for model in bundle.manifest.models:
@@ -203,10 +323,3 @@ def evidence_limits(bundle: Bundle) -> tuple[str, ...]:
         why = "as the bundle says" if "macOS" in model.parity.executor else "not from Apple's runtime"
         limits.append(f"{model.name}: its evidence comes from {shortened(model.parity.executor)}, {why}.")
     return tuple(limits)
-
-
-def _bytes_of(file: Path, field: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        raise NotFound(f"{file} cannot be read: {exc.strerror}.", remedy="Name an existing file.", field=field) from exc

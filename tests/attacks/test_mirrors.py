@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -215,14 +214,16 @@ def test_a_channel_or_bundle_without_an_end_is_not_read_to_its_end(waiting: Simu
         waiting.web.heal()
 
 
-@pytest.mark.parametrize("part", ["timestamp.json", "bundle.zip"])
-def test_a_slow_drip_goes_on_until_it_is_canceled(waiting: Simulator, part: str) -> None:
-    """There is no deadline yet: a byte now and then keeps a check alive, and canceling it keeps what came."""
+@pytest.mark.parametrize(
+    ("part", "status"),
+    [("timestamp.json", UpdateStatus.FAILURE_NETWORK_PROBLEM), ("bundle.zip", UpdateStatus.FAILURE_DOWNLOADING)],
+)
+def test_a_slow_drip_ends_with_the_stall_limit(waiting: Simulator, part: str, status: UpdateStatus) -> None:
+    """A byte now and then keeps a connection alive, but not a check; what came of a bundle is kept."""
     device: dict[str, Any]
     for device in ({}, waiting.fresh()):
-        cancel = threading.Event()
-        waiting.web.bend(part, drip=0.05, then=lambda stop=cancel: threading.Timer(0.5, stop.set).start())
-        waiting.fails(UpdateStatus.CANCELED, cancel=cancel, **device)
+        waiting.web.bend(part, drip=0.05)
+        waiting.fails(status, "hardly anything came", stall=0.5, **device)
         waiting.web.heal()
         waiting.updates_to(2, **device)
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from mlpublish.artifacts import Bundle, ConvertedModel
 from mlpublish.bundling.bundle import bundle
 from mlpublish.converting.convert import convert
-from mlpublish.errors import BundleError, FormatError, MlpublishError, RecipeError
+from mlpublish.errors import BundleError, DigestMismatch, FormatError, MlpublishError, RecipeError
 from mlpublish.formats.evidence import MlflowLineage, Provenance
+from mlpublish.formats.manifest import FileEntry
 from mlpublish.formats.wire import digest_of
 from mlpublish.trust.bundles import open_bundle
 
@@ -163,6 +165,51 @@ def test_a_model_that_changed_after_it_was_converted_is_refused(tmp_path: Path, 
     for way in (model, model.path.parent):
         with pytest.raises(BundleError, match="changed"):
             bundle(way, out=tmp_path / "out")
+
+
+def measured(new_model: NewModel, content: bytes = b"weights and more weights") -> ConvertedModel:
+    """A model whose record tells the CRC too, as ``convert`` writes it."""
+    model = new_model(content=content)
+    entry = FileEntry.of(model.files[0].path, model.path)
+    return new_model(content=content, files=(entry,))
+
+
+def test_a_record_with_a_crc_gives_the_same_bundle_and_is_held_against_the_file(tmp_path: Path, new_model: NewModel) -> None:
+    model = measured(new_model)
+    assert ConvertedModel.read(model.record).files[0].crc == model.files[0].crc == zlib.crc32(model.path.read_bytes())
+    assert (
+        bundle(model, out=tmp_path / "a").sha256
+        == bundle(new_model(content=model.path.read_bytes()), out=tmp_path / "b").sha256
+    )
+    model = measured(new_model)
+    for altered in (b"Weights and more weights", b"weights", b"weights and more weights!"):
+        model.path.write_bytes(altered)
+        for way in (model, model.path.parent):
+            with pytest.raises(BundleError, match="changed"):
+                bundle(way, out=tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_who_forges_the_crc_gets_a_bundle_that_no_reader_takes(tmp_path: Path, new_model: NewModel) -> None:
+    model = measured(new_model)
+    model.path.write_bytes(with_crc(b"WEIGHTS and more wei", model.files[0].crc or 0))
+    made = bundle(model, out=tmp_path / "out")
+    with pytest.raises(DigestMismatch, match="altered"):
+        open_bundle(made.path)
+
+
+def with_crc(head: bytes, crc: int) -> bytes:
+    """These bytes and four more, which give them that CRC-32."""
+    table = [(zlib.crc32(bytes([index])) ^ zlib.crc32(b"\0")) for index in range(256)]
+    steps, wanted = [], crc ^ 0xFFFFFFFF
+    for _ in range(4):
+        steps.append(next(index for index in range(256) if table[index] >> 24 == wanted >> 24))
+        wanted = (wanted ^ table[steps[-1]]) << 8
+    state = zlib.crc32(head) ^ 0xFFFFFFFF
+    for index in reversed(steps):
+        head += bytes([(state & 0xFF) ^ index])
+        state = state >> 8 ^ table[index]
+    return head
 
 
 @pytest.mark.parametrize("edit", ["altered", "added", "removed"])

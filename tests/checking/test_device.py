@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,55 @@ def test_a_folder_that_cannot_be_made_or_written_is_refused(lab: Lab, tmp_path: 
         lab.check()
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"no root"])
+def test_a_root_that_is_none_is_the_callers_mistake(lab: Lab, content: bytes) -> None:
+    lab.release()
+    with pytest.raises(RecipeError, match="The root that is given is none") as told:
+        lab.check(root=content)
+    assert told.value.field == "root"
+    lab.updates_to(1)
+
+
+def test_what_an_abandoned_release_left_behind_makes_room_for_the_next_one(lab: Lab) -> None:
+    lab.release()
+    lab.updates_to(1)
+    lab.release()
+    (lab.phone / "releases" / ".incoming-7-abc").mkdir()
+    (lab.phone / "downloads" / "old.part").write_bytes(b"x")
+    lab.facts(2, unpacked_length=2**62)
+    lab.fails(UpdateStatus.FAILURE_NOT_ENOUGH_SPACE)
+    assert [folder.name[0] for folder in (lab.phone / "releases").iterdir()] == ["1"]
+    assert not any((lab.phone / "downloads").iterdir())
+
+
+def test_a_withdrawn_release_is_not_left_for_an_altered_one(lab: Lab) -> None:
+    for number in (1, 2):
+        lab.release()
+        path = lab.updates_to(number).models["digits"]
+        if number == 1:
+            first = path
+    first.write_bytes(b"altered")
+    lab.policy(withdrawn={2: "biased"})
+    report = lab.check()
+    assert (report.installed, report.path, report.reason) == (None, None, Reason.WITHDRAWN)
+
+
+def test_a_check_is_canceled_while_it_reads_what_is_installed(lab: Lab) -> None:
+    lab.release()
+    path = lab.updates_to(1).path
+    assert path is not None
+    read: list[int] = []
+
+    def stop() -> None:
+        read.append(1)
+        if len(read) == 2:
+            raise KeyboardInterrupt
+
+    with Device.opened(lab.phone, lab.app.id) as device, pytest.raises(KeyboardInterrupt):
+        device.leave_altered(lab.app, stop)
+    assert len(read) == 2
+
+
 @pytest.mark.parametrize("name", ["device.json", "state.json"])
 def test_a_device_of_a_newer_format_is_refused_and_left_alone(lab: Lab, name: str) -> None:
     lab.release()
@@ -109,6 +159,28 @@ def test_a_release_that_was_lost_on_the_device_is_fetched_again(lab: Lab, loss: 
     else:
         (path / "manifest.json").write_bytes(b"{")
     assert lab.updates_to(1).reason is None
+    assert lab.updates_to(1).reason is Reason.ALREADY_INSTALLED
+
+
+def test_a_manifest_that_was_altered_on_the_device_is_told_from_a_sound_one(lab: Lab) -> None:
+    """It says where the models are; and it could list files that were altered with it."""
+    lab.release()
+    path = lab.updates_to(1).path
+    assert path is not None
+    manifest = path / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"created_by": "mlpublish', b'"created_by": "xlpublish'))
+    report = lab.fails(UpdateStatus.FAILURE_INTEGRITY, "The file manifest.json of the bundle is altered.")
+    assert report.path is None
+    assert lab.updates_to(1).reason is None
+
+
+def test_what_an_older_mlpublish_installed_stays_in_use(lab: Lab) -> None:
+    """It did not note the manifest's digest."""
+    lab.release()
+    lab.updates_to(1)
+    state = json.loads((lab.phone / "state.json").read_bytes())
+    del state["current"]["manifest_sha256"]
+    (lab.phone / "state.json").write_text(json.dumps(state))
     assert lab.updates_to(1).reason is Reason.ALREADY_INSTALLED
 
 
@@ -150,7 +222,8 @@ def test_a_state_is_read_back_as_it_was_written() -> None:
     whole = State(
         current=installed, previous=installed, floors={"ios/2.0": 2}, verified_at=datetime(2026, 1, 31, 12, tzinfo=UTC)
     )
-    for state in (State(), State(current=installed), whole):
+    unnumbered = replace(installed, release=None, manifest_sha256="b" * 64)
+    for state in (State(), State(current=installed), State(current=unnumbered, previous=installed), whole):
         assert State.from_bytes(state.to_bytes()) == state
     with pytest.raises(FormatError, match="verified_at must be a time in UTC"):
         State.from_bytes(whole.to_bytes().replace(b"2026-01-31T", b"tomorrow "))

@@ -151,8 +151,7 @@ def test_a_check_that_is_killed_leaves_a_device_that_goes_on(waiting: Lab, after
     assert report.installed in (1, 2)
     with Device.opened(waiting.phone, waiting.app.id) as device:
         assert device.state.current is not None
-        manifest = device.manifest_of(device.state.current)
-        assert (device.path_of(device.state.current) / manifest.models[0].path).stat().st_size == manifest.files[0].length
+        assert device.unpacked(device.state.current).wrong_in(device.path_of(device.state.current)) is None
 
 
 def test_an_update_that_needs_more_than_there_is_takes_nothing(waiting: Lab) -> None:

@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Callable[..., Arguments], int, str, str]] = {
         "bundle_error",
         "",
     ),
-    "a truncated zip to verify": (lambda s: ("verify", _truncated(s)), 1, "bundle_error", ""),
+    "a truncated zip to verify": (lambda s: ("verify", _truncated(s)), 3, "verification_error", ""),
     "a bundle that is not there": (lambda s: ("verify", "nothing.zip"), 6, "not_found", "a bundle's zip"),
     "nowhere to sign": (lambda s: ("sign", s.bundle, *APP), 2, "recipe_error", "mlpublish repo init --dev DIR"),
     "an app version that is none": (

@@ -95,6 +95,8 @@ def test_hostile_arrays_are_refused(tmp_path, data):
         {"samples": 0},
         {"inputs": {"input": "../inputs-0.npy"}},
         {"inputs": {"input": "none.npy"}},
+        {"inputs": {}},
+        {"outputs": {}},
         {"classes": [True]},
         {"classes": "ab"},
         {"scores": [1]},

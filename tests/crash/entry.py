@@ -54,6 +54,7 @@ def run(words: list[str], folder: str, out: str) -> NoReturn:
     """Be the command's process: wait to be traced and told, then do what the console script does."""
     ctypes.CDLL(None).prctl(_SET_PTRACER, _ANY, 0, 0, 0)
     os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins deaf to it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # in every thread, or the one that has it open is ended by it
     if words[0] == "serve":
         asyncio.set_event_loop_policy(OneThread())

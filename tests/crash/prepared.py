@@ -55,7 +55,7 @@ class State:
     def run(self, line: str, **names: str) -> int:
         """Run a command line in this process; give its exit code, and print why it failed."""
         code, _, errors = self.told(line, **names)
-        if code:
+        if code and errors:
             print(f"{line}: {errors}", end="")  # a test's log, or the sweep's
         return code
 

@@ -6,14 +6,27 @@ whole state, ``{url}`` the server where one is traced.
 
 from __future__ import annotations
 
+import random
+import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 from prepared import APP, State
 from tuf.api.metadata import Root
 
+from mlpublish.bundling.bundle import bundle
+from mlpublish.checking.device import Device
+from mlpublish.converting.convert import convert
+from mlpublish.formats.status import UpdateStatus
+from mlpublish.formats.wire import digest_of
+from mlpublish.publishing.publish import publish
+from mlpublish.repository import channels
+from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
+from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.signer import Signer, signer_for
 
 
@@ -29,8 +42,11 @@ class Scenario:
         waits: whether a change waits for signatures in the end.
         subject: the device that the command plays; others only look on.
         served: the command goes to a server, and it is the server that is traced and killed.
+        spoiled: what the subject has in use at the beginning is not whole, and the command is what ends that.
+        code: how the command ends if nothing disturbs it.
         says: how the command, run again after a kill, may end: not only with 0 where the first run had done it all, and the
             second one says that there is nothing to do.
+        always: what else must hold after every kill.
         also: what else must hold in the end.
     """
 
@@ -41,7 +57,10 @@ class Scenario:
     waits: bool = False
     subject: str | None = None
     served: bool = False
+    spoiled: bool = False
+    code: int = 0
     says: tuple[int, ...] = (0,)
+    always: Callable[[State], None] = lambda _: None
     also: Callable[[State], None] = lambda _: None
 
 
@@ -95,12 +114,77 @@ def _cosigned(state: State) -> None:
     assert pin in first.signatures
 
 
+def _half_came(state: State) -> None:
+    """What an earlier check of the old device left of release 2."""
+    bundle = (state.root / "bundles" / "2.zip").read_bytes()
+    part = state.root / "old" / "downloads" / f"{digest_of(bundle)}.part"
+    part.write_bytes(bundle[: len(bundle) // 2])
+
+
+def _altered(state: State) -> None:
+    (release,) = (state.root / "old" / "releases").glob("2-*")
+    (release / "files" / "labels.txt").write_text("labels of nobody\n")
+
+
+def _model_offered(state: State) -> None:
+    """Release 3 is a model with golden data, which a device asks before it uses it."""
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+
+    rows, labels = load_digits(return_X_y=True)
+    model = LogisticRegression(max_iter=200).fit(rows[:300] / 16, labels[:300])
+    converted = convert(model, name="digits", samples=rows[:8] / 16, out=state.root / "parts" / "3", progress=False)
+    made = bundle(converted, name="digits", version="3", out=state.root / "bundles" / "model.zip")
+    release = sign(made, repository=state.development.folder, app=APP, out=state.root / "signed" / "model")
+    publish(release, to=state.development.folder)
+    channels.set(APP.id, to=state.development.folder, app_version=APP.version, release=release.number)
+
+
+def _served_plainly(name: str) -> Callable[[State], None]:
+    """Put one of two plain zips, and the pin's signature, where a plain server has them."""
+
+    def put(state: State) -> None:
+        served, made = state.root / "plain" / "model.zip", state.root / "plain" / f"{name}.zip"
+        served.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.writestr("labels.txt", f"labels of {name}\n")
+            zipped.writestr("vocabulary.bin", random.Random(name).randbytes(1_100_000))
+        shutil.copy(made, served)
+        served.with_suffix(".zip.sig").write_bytes(sign_detached(made, new_signer(state, "pin")))
+
+    return put
+
+
+def _holds_plainly(*names: str | None) -> Callable[[State], None]:
+    """Whether the device without a repository has one of these zips in use, whole (None: nothing)."""
+
+    def look(state: State) -> None:
+        with Device.opened(state.root / "pinned", APP.id) as device:
+            current = device.current_for(APP)
+            assert current == device.state.current, "what is in use cannot be read"
+            found = {} if current is None else _files(device.path_of(current))
+        assert found in [_zipped(state.root / "plain" / f"{name}.zip") if name else {} for name in names]
+
+    return look
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.startswith(".")}
+
+
+def _zipped(file: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(file) as zipped:
+        return {name: zipped.read(name) for name in zipped.namelist()}
+
+
 def new_signer(state: State, file: str) -> Signer:
     return signer_for(f"file:{state.root / file}.pem")
 
 
 _OFFER_2 = "channel set {app} --release 2 --to file:{dev}"
 _CHECK = "check {app} --at file:{dev} --device {root}/"
+_CHECK_PLAIN = "check {app} --at file:{root}/plain/model.zip --pin {root}/pin.pub --legacy-zip --device {root}/pinned"
+_WITHDRAW = "review propose --at {dev} --app com.acme.digits --withdraw 2 --reason broken"
 _SECOND = "keys new {root}/second.pem --no-passphrase"
 _REVIEW = "review sign --yes --at {dev} --app com.acme.digits --key file:{root}/second.pem"
 _TWO = (_SECOND, "repo rotate app --add {root}/second.pub --threshold 2 --at {dev}", _REVIEW)
@@ -130,6 +214,34 @@ SCENARIOS = {
         command="sign {root}/bundles/3.zip --repository {dev} --app com.acme.other --app-version 1.0 -o {root}/out",
         also=_other_app_stands,
     ),
+    "device resume": Scenario(before=(_OFFER_2, _half_came), command=_CHECK + "old", subject="old", offers=2),
+    "device withdrawal": Scenario(
+        before=(_OFFER_2, _CHECK + "old", _WITHDRAW, "channel set {app} --release 1 --to file:{dev}"),
+        command=_CHECK + "old",
+        subject="old",
+    ),
+    "device repair": Scenario(
+        before=(_OFFER_2, _CHECK + "old", _altered),
+        command=_CHECK + "old",
+        subject="old",
+        offers=2,
+        spoiled=True,
+        code=UpdateStatus.FAILURE_INTEGRITY.exit_code,
+        says=(0, UpdateStatus.FAILURE_INTEGRITY.exit_code),
+    ),
+    "device self-test": Scenario(before=(_model_offered,), command=_CHECK + "old", subject="old", releases=(1, 2, 3), offers=3),
+    "device pinned install": Scenario(
+        before=(_PIN, _served_plainly("first")),
+        command=_CHECK_PLAIN,
+        always=_holds_plainly(None, "first"),
+        also=_holds_plainly("first"),
+    ),
+    "device pinned update": Scenario(
+        before=(_PIN, _served_plainly("first"), _CHECK_PLAIN, _served_plainly("second")),
+        command=_CHECK_PLAIN,
+        always=_holds_plainly("first", "second"),
+        also=_holds_plainly("second"),
+    ),
     "repo init": Scenario(command="repo init --dev {root}/made/dev --app com.acme.digits", also=_made),
     "repo add-app": Scenario(command="repo add-app {dev} --app com.acme.other", also=_other_app_is_there),
     "repo renew": Scenario(before=(_almost_run_out,), command="repo renew --repository {dev}", also=_renewed),
@@ -154,9 +266,7 @@ SCENARIOS = {
     "repo rekey": Scenario(before=(_PIN,), command="repo rekey --pin file:{root}/pin.pem --at {dev}", also=_cosigned),
     "publish a change": Scenario(before=(*_TWO, _SIGN_3), command=_PUBLISH_3, waits=True, also=_can_be_signed),
     "review sign": Scenario(before=(*_TWO, _SIGN_3, _PUBLISH_3), command=_REVIEW, releases=(1, 2, 3), says=(0, 6)),
-    "review propose": Scenario(
-        command="review propose --at {dev} --app com.acme.digits --withdraw 2 --reason broken", also=_withdrawn, says=(0, 5)
-    ),
+    "review propose": Scenario(command=_WITHDRAW, also=_withdrawn, says=(0, 5)),
     "publish to a server": Scenario(
         command="publish {root}/signed/3 --to {url} --repository {dev}", releases=(1, 2, 3), served=True
     ),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from pathlib import Path
 from nursery import Started
 from prepared import DEVICES, State, prepare
 from scenarios import SCENARIOS, Scenario
-from tracing import NAMING, Call, Trace, missing, trace, traced
+from tracing import NAMING, Blow, Call, Trace, missing, trace, traced
 
 _TRIES = 4  # a server's threads take turns differently from run to run; then the calls are listed anew
 
@@ -56,7 +57,7 @@ class Sweep:
         for step in self.scenario.before:
             assert not (self.template.run(step) if isinstance(step, str) else step(self.template)), step
         self.offered = self.template.offered()
-        self.held = {device: self.template.held(device) for device in DEVICES}
+        self.held = {device: self.template.held(device) for device in DEVICES if not self._is_spoiled(device)}
 
     @property
     def scenario(self) -> Scenario:
@@ -64,23 +65,23 @@ class Sweep:
 
     def calls(self) -> tuple[Call, ...]:
         """The calls of an undisturbed run, which must reach the end."""
-        with self._copy() as state:
+        with self.copy() as state:
             ran = self._play(state)
-            assert ran.code == 0 or self.scenario.served, ran.told
+            assert ran.code == self.scenario.code or self.scenario.served, ran.told
             self._assert_reached(state)
         return ran.calls
 
     def trace(self) -> Trace:
         """An undisturbed run."""
-        with self._copy() as state:
+        with self.copy() as state:
             return self._play(state)
 
     def kill(self, call: Call) -> Kill:
         """Kill a run before this call, look at what is left, and run the command again."""
         at = call
         for _ in range(_TRIES):
-            with self._copy() as state:
-                ran = self._play(state, kill=at)
+            with self.copy() as state:
+                ran = self._play(state, Blow(at=at))
                 if ran.was_killed_at(at):
                     broken = _said(partial(self._assert_whole, state))
                     return Kill(at=at, broken=broken, unrepaired=_said(partial(self._assert_repaired, state)))
@@ -90,22 +91,42 @@ class Sweep:
             at = min(alike, key=lambda each: abs(each.count - call.count))
         return Kill(at=call, missed=f"no kill at {call}")
 
-    def _play(self, state: State, *, kill: Call | None = None) -> Trace:
+    def interrupt(self, call: Call, *, on: bool = False) -> tuple[Trace, str]:
+        """Press Ctrl-C in a check at this call (and go on pressing); what it said, and what is wrong with what is left."""
+        with self.copy() as state:
+            ran = self._play(state, Blow(at=call, signal="INT", on=on))
+            looks = (partial(self._assert_true, state, ran.told), partial(self._assert_whole, state))
+            return ran, " ".join(filter(None, map(_said, (*looks, partial(self._assert_repaired, state)))))
+
+    def _play(self, state: State, blow: Blow | None = None) -> Trace:
         if not self.scenario.served:
-            return trace(state.words(self.scenario.command), state.root, kill=kill)
-        with traced(["serve", str(state.root / "dev"), "--port", "0"], state.root, kill=kill) as (server, ended):
+            return trace(state.words(self.scenario.command), state.root, blow=blow)
+        with traced(["serve", str(state.root / "dev"), "--port", "0"], state.root, blow=blow) as (server, ended):
             if url := _url(server):
                 _ask(server, state.words(self.scenario.command, url=url))
-            assert kill is not None or server.code(0) is None, f"the server ends by itself: {server.out.read_text()}"
+            assert blow is not None or server.code(0) is None, f"the server ends by itself: {server.out.read_text()}"
             server.kill()
             return ended()
 
+    def _assert_true(self, state: State, told: str) -> None:
+        """What a check says is in use is in use."""
+        if self.scenario.subject is None:
+            return
+        said = re.search(r"^installed +(\d+)$", told, re.MULTILINE)
+        held = state.held(self.scenario.subject)
+        assert held == (None if said is None else int(said[1])), f"said is {said and said[1]}, in use is {held}"
+
     def _assert_whole(self, state: State) -> None:
         state.assert_readable()
+        self.scenario.always(state)
         for device in DEVICES:
-            assert state.held(device) in (self.held[device], self.scenario.offers), device
+            if not self._is_spoiled(device):
+                assert state.held(device) in (self.held[device], self.scenario.offers), device
             if device != self.scenario.subject:
                 assert state.updated(device) in (self.offered, self.scenario.offers), device
+
+    def _is_spoiled(self, device: str) -> bool:
+        return self.scenario.spoiled and device == self.scenario.subject
 
     def _assert_repaired(self, state: State) -> None:
         with _served(state) if self.scenario.served else contextlib.nullcontext("") as url:
@@ -122,7 +143,7 @@ class Sweep:
         self.scenario.also(state)
 
     @contextlib.contextmanager
-    def _copy(self) -> Iterator[State]:
+    def copy(self) -> Iterator[State]:
         """A fresh copy of the template, under a path that is as long in every run."""
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             yield State(Path(shutil.copytree(self.template.root, Path(scratch, "state"))))

@@ -1,7 +1,8 @@
 """What a power cut would keep: a file is flushed before it gets its name, and the name before anything that relies on it.
 
 Read from traces of real commands. What nobody relies on after a power cut (``SCRATCH``) needs no such care: what a device
-copies for one check, a release that is signed again, uploads that are sent again, the server's index, what is on its way out.
+copies for one check, or gathers of a bundle (its digest decides, whatever the disk made of it), a release that is signed
+again, uploads that are sent again, the server's index, what is on its way out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("tracer")
 WRITES = ("write", "writev", "pwrite64", "pwritev", "sendfile", "copy_file_range", "truncate", "ftruncate")
 FOLDERS = ("mkdir", "mkdirat")
 FLUSHES = ("fsync", "fdatasync")
-SCRATCH = re.compile(r"^(out|\.release-.*|\w+/metadata\.new|\w+/releases/\.outgoing-.*|dev/blobs|dev/index\.sqlite.*)(/|$)")
+SCRATCH = re.compile(
+    r"^(out|\.release-.*|\w+/metadata\.new|\w+/downloads|\w+/releases/\.outgoing-.*|dev/blobs|dev/index\.sqlite.*)(/|$)"
+)
 
 
 def unflushed(calls: tuple[Call, ...]) -> list[str]:

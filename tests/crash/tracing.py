@@ -1,4 +1,4 @@
-"""System calls that change the disk, as strace sees them: list those of a run, or kill a run before one of them.
+"""System calls that change the disk, as strace sees them: list those of a run, or signal it before one of them is done.
 
 strace counts ``when=K`` per thread and per call, whatever file the call is about; so the listing counts the same way, and to
 kill, strace is attached to the one thread that is meant: another would get to its own K first. A kill that is asked for at the
@@ -62,6 +62,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """A signal at a call.
+
+    Args:
+        at: the call.
+        signal: its name without SIG; KILL comes before the call is done, any other when it has been done.
+        on: whether it comes at every later call of that name too.
+    """
+
+    at: Call
+    signal: str = "KILL"
+    on: bool = False
+
+    @property
+    def option(self) -> str:
+        return f"inject={self.at.name}:signal={self.signal}:when={self.at.count}{'+' if self.on else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """A run.
 
@@ -83,8 +102,8 @@ class Trace:
 
 
 @contextmanager
-def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> Iterator[tuple[Started, Callable[[], Trace]]]:
-    """A command line that runs in ``folder`` under strace, to be killed before ``kill``.
+def traced(words: Sequence[str], folder: Path, *, blow: Blow | None = None) -> Iterator[tuple[Started, Callable[[], Trace]]]:
+    """A command line that runs in ``folder`` under strace, to be struck by ``blow``.
 
     Yields:
         The process, and a function that waits for its end and reads the trace.
@@ -93,8 +112,8 @@ def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> I
     process = start(words, folder, out)
     threads = process.threads()
     inject, whom = ["-f"], [process.pid]
-    if kill is not None:
-        inject, whom = ["-e", f"inject={kill.name}:signal=KILL:when={kill.count}"], [threads[kill.thread]]
+    if blow is not None:
+        inject, whom = ["-e", blow.option], [threads[blow.at.thread]]
     options = ["-y", "-s0", "-q", "-e", "signal=none", "-e", f"trace={CALLS}", *inject, "-o", str(log)]
     tracer = subprocess.Popen(["strace", *options, *(f"-p{each}" for each in whom)], stderr=subprocess.PIPE, text=True)
 
@@ -102,7 +121,7 @@ def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> I
         code = process.code()
         assert code is not None, f"{' '.join(words)} does not end"
         tracer.wait()
-        return _read(log, folder, code, out.read_text(), threads if kill is None else whom)
+        return _read(log, folder, code, out.read_text(), threads if blow is None else whom)
 
     try:
         _await_tracer(whom, tracer)
@@ -113,9 +132,9 @@ def traced(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> I
         tracer.communicate()
 
 
-def trace(words: Sequence[str], folder: Path, *, kill: Call | None = None) -> Trace:
-    """Run a command line to its end, or to its kill."""
-    with traced(words, folder, kill=kill) as (_, ended):
+def trace(words: Sequence[str], folder: Path, *, blow: Blow | None = None) -> Trace:
+    """Run a command line to its end, whatever brings it about."""
+    with traced(words, folder, blow=blow) as (_, ended):
         return ended()
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import subprocess
+import threading
 import zipfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,8 +21,10 @@ from hypothesis import strategies as st
 from mlpublish.errors import BundleError
 from mlpublish.formats import archive
 from mlpublish.formats.archive import Archive
+from mlpublish.formats.manifest import FileEntry
 from mlpublish.formats.wire import digest_of
 
+LimitFiles = Callable[[int], AbstractContextManager[None]]
 FILES = {"models/a.mlmodel": b"weights" * 9, "files/labels.txt": b"cat\ndog\n", "files/empty": b"", "manifest.json": b"{}\n"}
 
 
@@ -141,6 +147,122 @@ def test_a_file_that_is_longer_than_it_said_is_refused(tmp_path: Path) -> None:
         pytest.skip("needs /proc")
     with pytest.raises(BundleError, match="changed while it was read"):
         archive.write(tmp_path / "a.zip", [("a", says_nothing)])
+    assert not (tmp_path / "a.zip").exists()
+
+
+@pytest.mark.parametrize("way", ["in place", "renamed over it"])
+def test_a_file_that_somebody_writes_to_meanwhile_is_refused(tmp_path: Path, way: str) -> None:
+    (tmp_path / "busy").write_bytes(bytes(32 << 20))
+    with unresting(tmp_path / "busy", way), pytest.raises(BundleError, match="changed while it was read"):
+        archive.write(tmp_path / "a.zip", [("busy", tmp_path / "busy")], manifest=lambda _: b"{}")
+    assert not (tmp_path / "a.zip").exists()
+
+
+@contextmanager
+def unresting(file: Path, way: str) -> Iterator[None]:
+    """Somebody who goes on writing to a file, or puts the same one there anew, for the length of a block."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            if way == "in place":
+                with file.open("r+b") as stream:
+                    stream.write(b"new")
+            else:
+                os.link(file, file.with_name("same"))
+                file.with_name("same").rename(file.with_name("other"))
+                shutil.copyfile(file.with_name("other"), file.with_name("copy"))
+                file.with_name("copy").rename(file)
+                file.with_name("other").unlink()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writing.join()
+
+
+def measured(tmp_path: Path, content: bytes = b"weights") -> FileEntry:
+    (tmp_path / "file").write_bytes(content)
+    return FileEntry.of(PurePosixPath("a"), tmp_path / "file")
+
+
+def test_the_manifest_is_made_of_all_files_as_they_were_written(tmp_path: Path) -> None:
+    entries: list[FileEntry] = []
+    known = measured(tmp_path)
+    files: list[tuple[str, Path | bytes]] = [("c", b"bytes"), ("b", tmp_path / "file"), ("a", tmp_path / "file")]
+    archive.write(tmp_path / "a.zip", files, known=[known], manifest=lambda each: bytes(entries.extend(each) or b"{}"))
+    assert [str(entry.path) for entry in entries] == ["a", "b", "c"]
+    digests = {"a": digest_of(b"weights"), "b": digest_of(b"weights"), "c": digest_of(b"bytes")}
+    assert {str(entry.path): entry.sha256 for entry in entries} == digests
+    assert contents((tmp_path / "a.zip").read_bytes()) == {
+        "a": b"weights",
+        "b": b"weights",
+        "c": b"bytes",
+        "manifest.json": b"{}",
+    }
+
+
+@pytest.mark.parametrize("content", [b"Weights", b"weight", b"weights+"])
+def test_a_file_that_changed_since_it_was_measured_is_refused(tmp_path: Path, content: bytes) -> None:
+    known = measured(tmp_path)
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(BundleError, match="since it was measured"):
+        archive.write(tmp_path / "a.zip", [("a", tmp_path / "file")], known=[known], manifest=lambda _: b"{}")
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_digest_without_a_crc_is_not_believed(tmp_path: Path) -> None:
+    known, entries = replace(measured(tmp_path), crc=None, sha256="0" * 64), list[FileEntry]()
+    files: list[tuple[str, Path | bytes]] = [("a", tmp_path / "file")]
+    archive.write(tmp_path / "a.zip", files, known=[known], manifest=lambda each: bytes(entries.extend(each) or b"{}"))
+    assert entries[0].sha256 == digest_of(b"weights")
+
+
+@pytest.mark.parametrize("large", ["first", "last"])
+def test_a_write_that_fails_leaves_no_file_and_no_thread(tmp_path: Path, large: str) -> None:
+    (tmp_path / "large").write_bytes(bytes(8 << 20))
+    files: list[tuple[str, Path | bytes]] = [("a" if large == "first" else "z", tmp_path / "large"), ("m", tmp_path / "gone")]
+    with pytest.raises(FileNotFoundError):
+        archive.write(tmp_path / "a.zip", files, manifest=lambda _: b"{}")
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_full_disk_leaves_neither_an_archive_nor_an_unpacked_folder(tmp_path: Path, files_of_at_most: LimitFiles) -> None:
+    files: list[tuple[str, Path | bytes]] = [("a", b"small"), ("b", bytes(3 << 20))]
+    with files_of_at_most(2 << 20), pytest.raises(OSError, match="File too large"):
+        archive.write(tmp_path / "a.zip", files)
+    assert not (tmp_path / "a.zip").exists()
+    data = written(tmp_path, dict(files))
+    with files_of_at_most(2 << 20), pytest.raises(OSError, match="File too large"):
+        Archive.read(io.BytesIO(data)).unpack(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_reading_gives_every_digest_and_the_archives_own(tmp_path: Path) -> None:
+    data, told = written(tmp_path), list[int]()
+    digests, whole = Archive.read(io.BytesIO(data)).all_digests(told.append)
+    assert digests == {name: (len(content), digest_of(content)) for name, content in FILES.items()}
+    assert whole == digest_of(data)
+    assert sum(told) == sum(map(len, FILES.values()))
+
+
+@pytest.mark.parametrize("work", ["all_digests", "digests", "unpack"])
+def test_who_listens_can_stop_the_reading(tmp_path: Path, work: str) -> None:
+    read = Archive.read(io.BytesIO(written(tmp_path, {"a": bytes(9 << 20), "b": b"more"})))
+    told: list[int] = []
+
+    def stop(length: int) -> None:
+        told.append(length)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        getattr(read, work)(*([tmp_path / "new"] if work == "unpack" else []), stop)
+    assert told == [1 << 20] * 3
+    assert not (tmp_path / "new").exists()
 
 
 def test_unpacking_writes_every_file_into_a_new_folder_and_tells_the_bytes(tmp_path: Path) -> None:
@@ -162,16 +284,31 @@ def test_a_small_file_is_read_within_its_bound(tmp_path: Path) -> None:
         read.content("files/nothing", at_most=7)
 
 
-@pytest.mark.parametrize(
-    ("program", "package", "arguments"),
-    [("unzip", "unzip", ("-q", "a.zip", "-d", "out")), ("bsdtar", "libarchive-tools", ("-x", "-f", "a.zip", "-C", "out"))],
-)
-def test_other_readers_unpack_the_same_files(tmp_path: Path, program: str, package: str, arguments: tuple[str, ...]) -> None:
+def run(program: str, package: str, *arguments: str, cwd: Path) -> str:
     if shutil.which(program) is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"needs {program} (Debian: apt install {package})")
-        pytest.skip(f"needs {program} (Debian: apt install {package})")
+        missing = f"needs {program} (Debian: apt install {package})"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    return subprocess.run([program, *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "package", "listing", "unpacking"),
+    [
+        ("unzip", "unzip", ("-Z1", "a.zip"), ("-q", "a.zip", "-d", "out")),
+        ("bsdtar", "libarchive-tools", ("-tf", "a.zip"), ("-xpf", "a.zip", "-C", "out")),
+    ],
+)
+def test_other_readers_see_the_same_names_contents_and_modes(
+    tmp_path: Path, program: str, package: str, listing: tuple[str, ...], unpacking: tuple[str, ...]
+) -> None:
     written(tmp_path)
     (tmp_path / "out").mkdir()
-    subprocess.run([program, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    assert run(program, package, *listing, cwd=tmp_path).splitlines() == sorted(FILES, key=archive.order)
+    run(program, package, *unpacking, cwd=tmp_path)
     assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == FILES
+    assert {stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) for name in FILES} == {0o644}
+
+
+def test_unzip_finds_no_fault(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert "No errors detected" in run("unzip", "unzip", "-t", "a.zip", cwd=tmp_path)

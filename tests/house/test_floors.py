@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reporting",),
     ("converting", "bundling", "signing", "publishing", "checking"),  # the street
     ("recipe",),
+    ("conformance",),
     ("steps",),  # from here on: doors
     ("server",),
     ("mlflow_plugin", "cli"),

@@ -46,6 +46,7 @@ COMMANDS = [
     "publish",
     "release",
     "check",
+    "conformance",
     "channel",
     "channel set",
     "serve",

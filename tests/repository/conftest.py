@@ -25,7 +25,7 @@ from mlpublish.repository.head import Head, next_version
 from mlpublish.repository.repository import AppRepository
 from mlpublish.storage.in_folder import FolderStore
 from mlpublish.trust import roles
-from tests.production import Production
+from tests.production import Production, blobs_of
 
 
 class BentStore:
@@ -117,7 +117,8 @@ class Steered:
 
     def release_edit(self, release: Release) -> tuple[dict[str, Edit], Callable[[TargetFile], Path]]:
         metadata = (release.folder / "targets.json").read_bytes()
-        return {"targets": Edit(base=release.base, metadata=metadata)}, lambda _: release.bundle.path
+        blobs = blobs_of(release)
+        return {"targets": Edit(base=release.base, metadata=metadata)}, lambda target: blobs[target.hashes["sha256"]]
 
     def installed(self, device: Path) -> tuple[UpdateStatus, int | None]:
         """How a check of this device ends, and what it has then."""

@@ -32,7 +32,7 @@ from mlpublish.trust import roles
 from mlpublish.trust.changes import Change, reviewed
 from mlpublish.trust.folders import read_change
 from mlpublish.trust.intents import Intent
-from tests.production import Production, policy, rotation, withdrawal
+from tests.production import Production, blobs_of, policy, rotation, withdrawal
 from tests.repository.conftest import BentStore
 
 Below = Callable[[Path], dict[str, str]]
@@ -194,14 +194,14 @@ def test_a_proposal_that_loses_the_race_leaves_the_other_one_open(stood: Product
     """The unlucky moment: somebody else's change is opened just before this one would be."""
     release, other, online = stood.signed(b"one"), stood.signed(b"two", "carol"), Place.find(stood.folder).online()
     assert online is not None
-    found = read_change(release.folder)
+    found, blobs = read_change(release.folder), blobs_of(release)
 
     def before_write(number: int, path: str) -> None:
         if path == "changes/open.json":
             publish(other, to=stood.at)
 
     with pytest.raises(Conflict, match="is open"):
-        bent(stood, before_write).propose(found.change, found.reviews, online, lambda _: release.bundle.path)
+        bent(stood, before_write).propose(found.change, found.reviews, online, lambda target: blobs[target.hashes["sha256"]])
     assert stood.changes.list().open == read_change(other.folder).change.id
     assert stood.sign("bob").state == "committed"
 
@@ -271,8 +271,7 @@ def test_a_release_whose_number_was_taken_meanwhile_cannot_be_made_again(there: 
     stray = there.signed(b"two", "bob")
     found = read_change(stray.folder)
     reviews = (*found.reviews, reviewed(found.change, ("targets",), there.signer("carol")))
-    digest = stray.bundle.sha256
-    there.where().access.endpoint.propose(there.app.id, found.change, reviews, {digest: stray.bundle.path})
+    there.where().access.endpoint.propose(there.app.id, found.change, reviews, blobs_of(stray))
     with pytest.raises(AlreadyPublished, match="Release 1 stands for other bytes"):
         review.rebase(there.where("alice"))
 
@@ -411,15 +410,17 @@ def writes_of(there: Production, act: Callable[[Changes], object], tmp_path: Pat
 
 def test_a_crash_before_each_write_of_a_proposal_and_the_same_run_again(stood: Production, tmp_path: Path) -> None:
     release, online = stood.signed(b"one"), Place.find(stood.folder).online()
-    found = read_change(release.folder)
+    found, blobs = read_change(release.folder), blobs_of(release)
     assert online is not None
+    signature = digest_of((release.folder / "model.sig").read_bytes())
 
     def act(changes: Changes) -> object:
-        return changes.propose(found.change, found.reviews, online, lambda _: release.bundle.path)
+        return changes.propose(found.change, found.reviews, online, lambda target: blobs[target.hashes["sha256"]])
 
     paths = writes_of(stood, act, tmp_path)
     assert [Path(path).name for path in paths] == [
-        f"{release.bundle.sha256}.bundle.zip", "change.json", f"{stood.id('alice')}.json", "open.json",
+        f"{release.bundle.sha256}.bundle.zip", f"{signature}.model.sig", "change.json",
+        f"{stood.id('alice')}.json", "open.json",
     ]  # fmt: skip
     for path in paths:
         with pytest.raises(InterruptedError):

@@ -13,7 +13,7 @@ from mlpublish.publishing.publish import publish
 from mlpublish.storage.in_sql import SqlIndex
 from mlpublish.trust.changes import reviewed
 from mlpublish.trust.folders import read_change
-from tests.production import Production
+from tests.production import Production, blobs_of
 
 TOKENS = ("monitor", "operator", "deployer", "admin")
 APP = "com.acme.digits"
@@ -48,7 +48,8 @@ def proposal(there: Production, content: bytes = b"one", *, signed: bool = True)
     """A release by alice as its POST has it, its bundle uploaded."""
     release = there.signed(content)
     found = read_change(release.folder)
-    there.where().access.endpoint._upload(release.bundle.sha256, release.bundle.path)  # type: ignore[attr-defined]
+    for digest, file in blobs_of(release).items():
+        there.where().access.endpoint._upload(digest, file)  # type: ignore[attr-defined]
     reviews = [each.to_dict() for each in found.reviews] if signed else []
     return {"change": found.change.to_dict(), "reviews": reviews}
 

@@ -33,7 +33,7 @@ def test_a_release_is_the_bundle_the_role_the_roots_and_the_change_that_it_is(
 ) -> None:
     release = new_release(b"one")
     assert sorted(file.name for file in release.folder.iterdir()) == [
-        "change.json", release.bundle.path.name, "present", "release.json", "reviews", "roots", "targets.json",
+        "change.json", release.bundle.path.name, "model.sig", "present", "release.json", "reviews", "roots", "targets.json",
     ]  # fmt: skip
     assert digest_of(release.bundle.path.read_bytes()) == release.bundle.sha256
     assert (release.folder / "roots" / "1.root.json").read_bytes() == development.first_root(APP.id)

@@ -14,7 +14,6 @@ from mlpublish.artifacts import Bundle, Release
 from mlpublish.errors import (
     AlreadyPublished,
     DigestMismatch,
-    FormatError,
     NotFound,
     RecipeError,
     ThresholdNotMet,
@@ -98,7 +97,7 @@ def test_a_review_of_anything_else_does_not(release: Release, root: bytes, other
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"format": 1}', b"[" * 100_000])
 def test_a_broken_review_is_named(release: Release, root: bytes, content: bytes) -> None:
     review_of(release).write_bytes(content)
-    with pytest.raises(FormatError, match=f"reviews/{review_of(release).name}"):
+    with pytest.raises(VerificationError, match=f"reviews/{review_of(release).name}"):
         verify(release.folder, root=root)
 
 
@@ -219,7 +218,7 @@ def test_a_bare_bundle_is_verified_by_what_lies_beside_it_and_by_nothing_else(ne
         file.write_bytes(content)
         with pytest.raises(DigestMismatch, match="is not what the key"):
             verify(made.path, pin=PIN_TEXT)
-    with pytest.raises(VerificationError, match="a detached signature is RSA"):
+    with pytest.raises(VerificationError, match=r"There is no .*model\.sig"):
         verify(made.path, pin=str(crypto_signer(new_key()).public_key.keyval["public"]))
     with pytest.raises(RecipeError, match="A root and a pin"):
         verify(made.path, pin=PIN_TEXT, root=b"")
@@ -359,7 +358,7 @@ def test_what_no_role_names_is_not_handed_on(pinned: Development, new_release: N
     (tmp_path / "private").write_text("a secret of whoever publishes")
     plain = new_release(b"one")
     signature_file(plain.bundle.path).symlink_to(tmp_path / "private")
-    assert read_release(plain.folder).detached is None
+    assert signature_path(1) not in read_release(plain.folder).beside
     assert publish(plain, to=pinned.folder).created
 
 

@@ -18,7 +18,6 @@ from mlpublish.errors import (
     BundleError,
     DigestMismatch,
     Expired,
-    FormatError,
     MlpublishError,
     NewerFormat,
     NotFound,
@@ -145,7 +144,9 @@ def test_expired_roles_are_named(release: Release, root: bytes, development: Dev
     old = roles.parse(root, Root, "root")
     old.signed.expires = roles.now() - timedelta(days=1)
     old.signatures.clear()
-    refused(Expired, release, roles.signed_by(old, development.signer("root")).to_bytes(), "root role expired")
+    bygone = roles.signed_by(old, development.signer("root")).to_bytes()
+    (release.folder / "roots" / "1.root.json").write_bytes(bygone)
+    refused(Expired, release, bygone, "root role expired")
 
 
 def test_a_role_of_another_app_does_not_count(release: Release, root: bytes, development: Development) -> None:
@@ -166,8 +167,9 @@ def test_a_role_of_another_app_does_not_count(release: Release, root: bytes, dev
         ("platform", "android", VerificationError),
         ("app_version", "2.1", VerificationError),
         ("number", 2, VerificationError),
-        ("number", 0, FormatError),
-        ("bundle", "../../etc/passwd", FormatError),
+        ("number", 0, VerificationError),
+        ("app", "../etc", VerificationError),
+        ("bundle", "../../etc/passwd", VerificationError),
         ("format", 2, NewerFormat),
     ],
 )
@@ -186,7 +188,7 @@ def test_a_release_that_stands_under_another_number_is_no_release(
         role.targets["releases/7/bundle.zip"] = role.targets.pop("releases/1/bundle.zip")
 
     resign(release, development.signer("targets"), move)
-    refused(FormatError, release, root, "releases/7")
+    refused(VerificationError, release, root, "releases/7")
 
 
 @pytest.mark.parametrize("custom", ["a text", 7, []])
@@ -197,7 +199,7 @@ def test_a_release_whose_facts_are_no_object_is_refused(
         role.targets["releases/1/bundle.zip"].unrecognized_fields["custom"] = custom
 
     resign(release, development.signer("targets"), bend)
-    refused(FormatError, release, root)
+    refused(VerificationError, release, root, r"^targets\.json: ")
 
 
 @pytest.mark.parametrize("part", ["release.json", "targets.json", "bundle"])
@@ -205,10 +207,43 @@ def test_a_part_that_is_missing_or_cut_is_named(release: Release, root: bytes, p
     file = release.bundle.path if part == "bundle" else release.folder / part
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
-    with pytest.raises((DigestMismatch, FormatError)):  # a bundle that is cut is not the one that was signed
+    with pytest.raises(VerificationError) as caught:
         verify(release.folder, root=root)
+    assert caught.value.field == file.name
     file.unlink()
-    refused(NotFound, release, root)
+    refused(
+        NotFound if part == "release.json" else VerificationError, release, root, "There is no|cannot be read|is no release"
+    )
+
+
+@pytest.mark.parametrize("part", ["targets.json", "change.json", "roots/1.root.json", "model.sig", "bundle"])
+def test_one_byte_of_a_link_that_flips_is_noticed_and_the_link_is_named(release: Release, root: bytes, part: str) -> None:
+    file = release.bundle.path if part == "bundle" else release.folder / part
+    content = file.read_bytes()
+    link = {"targets.json": "change.json", "roots/1.root.json": "1.root.json", "bundle": file.name}.get(part, part)
+    for position in range(0, len(content), len(content) // 12):
+        bent = bytearray(content)
+        bent[position] ^= 1
+        file.write_bytes(bent)
+        with pytest.raises(VerificationError) as caught:
+            verify(release.folder, root=root)
+        assert caught.value.field in (link, part, part.partition("/")[0])
+        assert caught.value.field in caught.value.problem
+
+
+def test_a_model_signature_is_told_by_whoever_the_trusted_root_says(
+    release: Release, root: bytes, development: Development
+) -> None:
+    report = verify(release.folder, root=root)
+    assert report.signatures == {"model.sig": development.signer("targets").public_key.keyid}
+    assert any("a holder of the app role, signed every file" in sentence for sentence in report.proven)
+    assert any("nor that the app role's threshold agreed" in limit for limit in report.not_proven)
+    assert [str(entry.path) for entry in report.files][-2:] == ["models/digits.mlmodel", "manifest.json"]
+
+
+def test_a_release_brings_its_own_signatures(release: Release, root: bytes) -> None:
+    with pytest.raises(RecipeError, match="brings its own"):
+        verify(release.folder, root=root, signature=release.folder / "model.sig")
 
 
 def rotated(release: Release, development: Development, old: Signer, new: Signer) -> bytes:
@@ -255,18 +290,18 @@ def test_a_pin_stands_for_the_root_that_it_signed(release: Release, development:
         verify(release.folder, pin=other.decode())
 
 
-def test_a_bare_bundle_is_whole_or_not_and_nobody_signed_it(new_bundle: Callable[..., Bundle]) -> None:
+def test_a_bare_bundle_is_whole_or_not_and_nobody_signed_it(new_bundle: Callable[..., Bundle], root: bytes) -> None:
     made = new_bundle(b"one")
     report = verify(made.path)
     assert (report.kind, report.app, report.number, report.roles) == ("bundle", None, None, ())
     assert "Nobody's signature was checked" in report.not_proven[0]
     with pytest.raises(RecipeError, match="no root signs one"):
-        verify(made.path, root=b"whatever")
+        verify(made.path, root=root)
 
 
 def test_a_folder_that_is_none_and_a_name_that_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="is no release"):
-        verify(tmp_path, root=b"")
+        verify(tmp_path)
     with pytest.raises(NotFound, match="nothing"):
         verify(tmp_path / "nothing")
 

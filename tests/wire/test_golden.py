@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ from tuf.api.metadata import Metadata
 
 from mlpublish.artifacts import App, Bundle, ConvertedModel
 from mlpublish.checking.device import Device, Installed, State
+from mlpublish.checking.unpacked import RECORD, Unpacked, unpack_plain
 from mlpublish.coreml import golden
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import AlreadyPublished
 from mlpublish.formats import archive, problem
-from mlpublish.formats.channel import Channel, Entry, ReleaseFacts
+from mlpublish.formats.channel import Channel, Entry, ReleaseFacts, model_signature_path, signature_path
 from mlpublish.formats.evidence import Feature, Interface, MlflowLineage, ParityReport, Provenance, Tolerance
+from mlpublish.formats.legacy_zip import LegacyArchive
 from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import Reader, digest_of, dump
@@ -32,6 +35,7 @@ from mlpublish.trust.approval import Present
 from mlpublish.trust.bundles import open_bundle
 from mlpublish.trust.changes import Change, Review, reviewed
 from mlpublish.trust.intents import Intent
+from mlpublish.trust.model_signature import sign_model, verify_model_signature
 from mlpublish.trust.releases import write_release
 from mlpublish.trust.roles import S
 from tests import hands
@@ -130,6 +134,7 @@ STATE = State(
     previous=Installed(release=16, sha256="16" * 32, platform="ios", app_version="2.0"),
     floors={"ios/2.0": 15},
 )
+PINNED_STATE = State(current=replace(INSTALLED, release=None, manifest_sha256="18" * 32))
 ERROR = AlreadyPublished(
     "Release 17 stands for other bytes already.", remedy="Leave out --number to take the next one.", field="number"
 )
@@ -195,6 +200,9 @@ HOLDERS = Holders(
     },
     pin=hands.public("rosa"),
 )
+SIGNER, CONTENTS = hands.ECSigner("alice"), {str(each.path): each.sha256 for each in MANIFEST.files}
+CONTENTS["manifest.json"] = digest_of(MANIFEST.to_bytes())
+MODEL_SIGNATURE = sign_model(CONTENTS, SIGNER, name="digits-3")
 FULL_POLICY = replace(POLICY, retired=(3, 12), expiry_days=365, publisher_may_approve=False)
 
 
@@ -249,7 +257,8 @@ def _released(scratch: Path, made: Bundle) -> Path:
         review=APPROVAL,
         present=Present(root=ROOT, targets=APP_ROLE, channels=CHANNELS_ROLE),
         roots=[ROOT.to_bytes()],
-        detached=b"signature",
+        beside={signature_path(17): b"signature", model_signature_path(17): MODEL_SIGNATURE},
+        model_signed_by=SIGNER.public_key.keyid,
     )
     return written.folder
 
@@ -258,6 +267,16 @@ def device(scratch: Path) -> bytes:
     """A device draws its id; what stands around it is fixed."""
     with Device.opened(scratch / "device", APP.id) as opened:
         return (opened.folder / "device.json").read_bytes().replace(opened.id.encode(), b"d" * len(opened.id))
+
+
+def unpacked(scratch: Path) -> bytes:
+    """What a device writes down of a plain zip of the predecessor."""
+    with zipfile.ZipFile(scratch / "plain.zip", "w") as plain:
+        plain.writestr("Model.mlmodel", MODEL)
+        plain.writestr("für alle.txt", LABELS)
+    with (scratch / "plain.zip").open("rb") as stream:
+        unpack_plain(LegacyArchive.read(stream), scratch / "plain", lambda _: None)
+    return (scratch / "plain" / RECORD).read_bytes()
 
 
 FORMATS: dict[str, Callable[[Path], bytes]] = {
@@ -277,8 +296,11 @@ FORMATS: dict[str, Callable[[Path], bytes]] = {
     "holders.json": lambda _: HOLDERS.to_bytes(),
     "commit.json": lambda _: commits.to_document(EDITS),
     "converted.json": converted,
+    "model.sig": lambda _: MODEL_SIGNATURE,
     "device.json": device,
     "state.json": lambda _: STATE.to_bytes(),
+    "state-pinned.json": lambda _: PINNED_STATE.to_bytes(),
+    "unpacked.json": unpacked,
     "problem.json": lambda _: problem.to_document(ERROR),
 }
 
@@ -320,7 +342,7 @@ def golden_bytes(name: str) -> bytes:
     return (FOLDER / name).read_bytes()
 
 
-def test_every_golden_file_is_read_back_as_what_it_was_written_from() -> None:
+def test_every_golden_file_is_read_back_as_what_it_was_written_from(tmp_path: Path) -> None:
     assert Manifest.from_bytes(golden_bytes("manifest.json")) == MANIFEST
     assert Channel.from_bytes(golden_bytes("channel.json")) == CHANNEL
     assert Policy.from_dict(json.loads(golden_bytes("policy.json"))) == POLICY
@@ -336,6 +358,13 @@ def test_every_golden_file_is_read_back_as_what_it_was_written_from() -> None:
     assert ReleaseFacts.from_dict(json.loads(golden_bytes("release-facts.json"))) == FACTS
     assert commits.from_document(golden_bytes("commit.json")) == EDITS
     assert State.from_bytes(golden_bytes("state.json")) == STATE
+    assert State.from_bytes(golden_bytes("state-pinned.json")) == PINNED_STATE
+    (tmp_path / RECORD).write_bytes(golden_bytes("unpacked.json"))
+    plain = Unpacked.of(tmp_path)
+    assert plain.files == {"Model.mlmodel": (len(MODEL), digest_of(MODEL)), "für alle.txt": (len(LABELS), digest_of(LABELS))}
+    assert plain.models == {"Model": PurePosixPath("Model.mlmodel")}
+    signed_by = verify_model_signature(golden_bytes("model.sig"), CONTENTS, [SIGNER.public_key], name="digits-3")
+    assert signed_by == SIGNER.public_key
     error = problem.from_document(golden_bytes("problem.json"), status=409)
     assert (type(error), error.problem, error.remedy, error.field) == (type(ERROR), ERROR.problem, ERROR.remedy, ERROR.field)
 

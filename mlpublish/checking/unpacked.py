@@ -1,0 +1,141 @@
+"""What lies unpacked on a device: how it gets there, and how it is known again.
+
+A bundle brings its manifest, which says what every file must be. A plain zip of the predecessor brings none, so the device
+writes down what it unpacked, in a hidden file beside: no archive that is taken holds a hidden name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mlpublish.errors import DigestMismatch
+from mlpublish.formats.archive import Archive
+from mlpublish.formats.legacy_zip import LegacyArchive
+from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
+from mlpublish.formats.wire import Reader, digest_of, digest_of_stream, dump
+from mlpublish.storage.in_folder import flush_folder, replace_file
+from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
+
+RECORD = ".unpacked.json"
+RECORD_FORMAT = 1
+
+_CORE_ML = (".mlmodel", ".mlmodelc", ".mlpackage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What a folder on the device must hold.
+
+    Args:
+        said_in: the file that says so.
+        sha256: of that file.
+        files: name -> (length in bytes, sha256) of every other file.
+        models: name -> place; in a plain zip, which names none, every Core ML file by its stem.
+    """
+
+    said_in: str
+    sha256: str
+    files: Mapping[str, tuple[int, str]]
+    models: Mapping[str, PurePosixPath]
+
+    @classmethod
+    def of(cls, folder: Path) -> Unpacked:
+        """What a folder says of itself; its files are not read.
+
+        Raises:
+            OSError, FormatError: it says nothing, or nothing that can be read.
+        """
+        record = folder / RECORD
+        if record.exists():
+            return cls._of_record(record.read_bytes())
+        return cls._of_manifest((folder / MANIFEST_PATH).read_bytes())
+
+    @classmethod
+    def _of_manifest(cls, data: bytes) -> Unpacked:
+        manifest = Manifest.from_bytes(data)
+        files = {str(entry.path): (entry.length, entry.sha256) for entry in manifest.files}
+        models = {model.name: model.path for model in manifest.models}
+        return cls(said_in=MANIFEST_PATH, sha256=digest_of(data), files=files, models=models)
+
+    @classmethod
+    def _of_record(cls, data: bytes) -> Unpacked:
+        reader = Reader.parse(data, what=RECORD)
+        reader.version("format", known=RECORD_FORMAT)
+        files = {each.text("path"): (each.whole_number("length"), each.digest("sha256")) for each in reader.each("files")}
+        places = (place for path in map(PurePosixPath, files) for place in (path, *path.parents))
+        models = {place.stem: place for place in places if place.suffix in _CORE_ML}
+        return cls(said_in=RECORD, sha256=digest_of(data), files=files, models=models)
+
+    def wrong_in(self, folder: Path, *, signed: str | None = None, on_file: Callable[[], None] = lambda: None) -> str | None:
+        """What is wrong with the folder's files, if anything; every byte is read (about a second per gigabyte).
+
+        Args:
+            signed: the sha256 that ``said_in`` had when it was unpacked, if that is known.
+            on_file: called before each file; what it raises ends the work.
+        """
+        if signed not in (None, self.sha256):
+            return f"The file {self.said_in} of the bundle is altered."
+        present = _contents(folder, on_file)
+        present.pop(self.said_in, None)
+        for name in sorted(self.files.keys() | present.keys()):
+            if self.files.get(name) != present.get(name):
+                how = "missing" if name not in present else "added" if name not in self.files else "altered"
+                return f"The file {name} of the bundle is {how}."
+        return None
+
+
+def unpack_bundle(
+    archive: Archive, folder: Path, on_bytes: Callable[[int], None], *, manifest_sha256: str | None = None
+) -> Manifest:
+    """Unpack a bundle into a new folder, and hold it against its manifest.
+
+    Args:
+        on_bytes: called with the length of each piece that was written.
+        manifest_sha256: what the app role says of the manifest inside, where an app role says something.
+
+    Raises:
+        BundleError: a file does not hold together, or there is no manifest.
+        DigestMismatch: the manifest is not the signed one, or does not say what is inside.
+    """
+    manifest = read_manifest(archive)
+    if manifest_sha256 not in (None, manifest_digest(archive)):
+        raise DigestMismatch(
+            "The manifest inside the bundle is not the one that was signed.",
+            remedy="Sign and publish the bundle again.",
+            field=MANIFEST_PATH,
+        )
+    check_contents(manifest, archive.unpack(folder, on_bytes))
+    return manifest
+
+
+def unpack_plain(archive: LegacyArchive, folder: Path, on_bytes: Callable[[int], None]) -> None:
+    """Unpack a zip that has no manifest into a new folder, and write down what came.
+
+    Raises:
+        BundleError: a file does not hold together.
+    """
+    written = archive.unpack(folder, on_bytes)
+    files = [{"path": name, "length": length, "sha256": sha256} for name, (length, sha256) in sorted(written.items())]
+    replace_file(folder / RECORD, dump({"format": RECORD_FORMAT, "files": files}))
+
+
+def flush_folders(folder: Path) -> None:
+    """Make the names of all that was unpacked durable."""
+    for each in [folder, *(inner for inner in folder.rglob("*") if inner.is_dir())]:
+        flush_folder(each)
+
+
+def _contents(folder: Path, on_file: Callable[[], None]) -> dict[str, tuple[int, str]]:
+    """The files below a folder; a link counts as a file of no length, because no bundle holds one."""
+    found: dict[str, tuple[int, str]] = {}
+    for file in folder.rglob("*"):
+        on_file()
+        name = file.relative_to(folder).as_posix()
+        if file.is_symlink():
+            found[name] = (0, "")
+        elif file.is_file():
+            with file.open("rb") as stream:
+                found[name] = (file.stat().st_size, digest_of_stream(stream))
+    return found

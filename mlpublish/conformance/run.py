@@ -1,0 +1,99 @@
+"""``mlpublish conformance``: ask a client every case, and hold its answers against those that are expected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from mlpublish.conformance import vectors as folders
+from mlpublish.conformance.case import Case, Step
+from mlpublish.conformance.catalogue import chosen, scenarios
+from mlpublish.conformance.client import Client, NoAnswer
+from mlpublish.conformance.host import Host
+from mlpublish.conformance.report import CaseResult, ConformanceReport
+from mlpublish.errors import RecipeError
+
+
+def conformance(
+    entrypoint: str,
+    *,
+    names: Sequence[str] = (),
+    vectors: Path | None = None,
+    timeout: float = 60.0,
+    jobs: int = 1,
+    heard: Callable[[CaseResult], object] = lambda _: None,
+) -> ConformanceReport:
+    """Ask a client the cases.
+
+    Args:
+        entrypoint: the client's command line (docs/write-a-client.md says what is added to it), split as a shell would.
+        names: which cases, or patterns such as ``rollout-*``; by default all.
+        vectors: a folder of cases; by default they are made here.
+        timeout: seconds for one call of the client.
+        jobs: how many cases run at once, each with its own host and device.
+        heard: called with each result, in order.
+
+    Returns:
+        A ConformanceReport; a client that does not answer is a failed case, not an error.
+
+    Raises:
+        RecipeError: there is no such program, or a number is none that can be meant.
+        NotFound: there is no case of a name, or none in the folder.
+        FormatError: a ``case.json`` is none.
+    """
+    if timeout <= 0 or not 1 <= jobs <= 64:
+        raise RecipeError(f"timeout is {timeout:g}, jobs is {jobs}.", remedy="Give seconds above 0, and 1 to 64 jobs.")
+    client = Client(entrypoint, timeout=timeout)
+    cases = [case.made() for case in chosen(scenarios() if vectors is None else folders.read(vectors), names)]
+    pool, results = ThreadPoolExecutor(jobs), []
+    try:
+        for result in pool.map(lambda case: _played(client, case), cases):
+            heard(result)
+            results.append(result)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        client.end()
+    return ConformanceReport(entrypoint=entrypoint, results=tuple(results))
+
+
+def _played(client: Client, case: Case) -> CaseResult:
+    """One case from its first step to its last, or to the first that goes wrong."""
+    began = time.monotonic()
+
+    def result(**wrong: object) -> CaseResult:
+        told = {"name": case.name, "group": case.group, "shows": case.shows, "seconds": time.monotonic() - began}
+        return CaseResult(**(told | wrong))  # type: ignore[arg-type]
+
+    with Host.running() as host, TemporaryDirectory(prefix="mlpublish-conformance-") as scratch:
+        for number, step in enumerate(case.steps, 1):
+            host.serve(case.served(step), step.bend)
+            try:
+                got = client.ask(
+                    step, at=host.url, device=Path(scratch, "device"), trusted=_laid_out(case, step, Path(scratch))
+                )
+            except NoAnswer as exc:
+                return result(step=number, problem=f"expected {step.expect}; {exc}", expected=step.expect)
+            if got != step.expect:
+                return result(step=number, problem=f"expected {step.expect}; got {got}", expected=step.expect, got=got)
+            if (wrong := _not_resumed(host, step)) is not None:
+                return result(step=number, problem=wrong, expected=step.expect, got=got)
+    return result()
+
+
+def _laid_out(case: Case, step: Step, folder: Path) -> Path:
+    """What the app trusts, as a file."""
+    name = step.root or step.pin or ""
+    file = folder / PurePosixPath(name).name
+    file.write_bytes(case.files[name])
+    return file
+
+
+def _not_resumed(host: Host, step: Step) -> str | None:
+    """Where a download had to go on, whether it did."""
+    asked = next((start for path, start in host.ranges.items() if path.endswith("bundle.zip")), 0)
+    if step.resumed_at is None or asked == step.resumed_at:
+        return None
+    return f"the bundle was asked for from byte {asked}, not from {step.resumed_at} (Range)"
