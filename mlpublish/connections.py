@@ -102,11 +102,6 @@ def new_session(*, redirects: int, authorities: Path | None = None) -> requests.
     return session
 
 
-def proxies_for(url: str) -> dict[str, str] | None:  # noqa: ARG001 - until the publisher asks no more
-    """Nothing: a session of ours finds the proxy of each request itself."""
-    return None
-
-
 def may_pass(exc: requests.RequestException) -> bool:
     """Whether the same request may go well in a moment: a connection that failed, broke off or took too long.
 

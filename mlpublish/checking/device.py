@@ -216,7 +216,9 @@ def _accessible(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         if exc.errno in NO_SPACE:
-            raise DeviceFailure(UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, f"The disk of {folder} is full.") from exc
+            raise DeviceFailure(
+                UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, f"The disk of {folder} is full. Free some space and check again."
+            ) from exc
         raise RecipeError(
             f"The device folder {folder} cannot be used: {exc.strerror}.",
             remedy="Name another one with --device.",

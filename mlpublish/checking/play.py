@@ -113,7 +113,8 @@ class Play:
         free = shutil.disk_usage(self.device.folder).free
         if free < needed:
             raise DeviceFailure(
-                UpdateStatus.FAILURE_NOT_ENOUGH_SPACE, f"The update needs {needed} bytes; {free} are free on the device."
+                UpdateStatus.FAILURE_NOT_ENOUGH_SPACE,
+                f"The update needs {needed} bytes; {free} are free on the device. Free some space and check again.",
             )
 
     def report(self, status: UpdateStatus, detail: str, reason: Reason | None = None) -> CheckReport:

@@ -104,25 +104,21 @@ def directory_of(stream: BinaryIO, length: int) -> tuple[list[Listed], int]:
     return list(_listed(_read(stream, start, size), count)), start
 
 
-def held(stream: BinaryIO, listed: Listed, limit: int) -> tuple[LegacyEntry, int]:
+def held(stream: BinaryIO, listed: Listed) -> tuple[LegacyEntry, int]:
     """Hold an entry of the directory against its own header, and its descriptor if it has one.
-
-    Args:
-        limit: where the directory begins.
 
     Returns:
         The entry, and where the next one must begin.
 
     Raises:
-        BundleError: they differ, or it reaches beyond the limit.
+        BundleError: they differ.
     """
     head = LOCAL.unpack(_read(stream, listed.offset, LOCAL.size))
     signature, needed, flags, method, _, _, crc, packed, length, name_length, extra_length = head
     start = listed.offset + LOCAL.size + name_length + extra_length
-    if start + listed.packed > limit:
-        raise broken(f"{listed.name} reaches into the directory")
     extras = _extras(_read(stream, start - extra_length, extra_length), listed.name)
-    if zip64 := extras.get(_ZIP64):
+    zip64 = extras.get(_ZIP64)
+    if zip64 is not None:
         if len(zip64) != 16 or (packed, length) != (FULL, FULL):
             raise _differs(listed)
         length, packed = struct.unpack("<2Q", zip64)

@@ -91,7 +91,7 @@ def _tiled(stream: BinaryIO, listed: list[Listed], directory: int) -> Iterator[L
     for each in sorted(listed, key=lambda each: each.offset):
         if each.offset != position:
             raise broken(f"{each.name} does not begin where the file before it ends")
-        entry, position = held(stream, each, directory)
+        entry, position = held(stream, each)
         yield entry
     if position != directory:
         raise broken("something stands between its files and its directory")

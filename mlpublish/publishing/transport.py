@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 
 from mlpublish.addresses import is_loopback
-from mlpublish.connections import Bearer, new_session, proxies_for, reason_of
+from mlpublish.connections import Bearer, new_session, reason_of
 from mlpublish.errors import DigestMismatch, EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import MAX_DOCUMENT
@@ -135,7 +135,7 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _fetched(self, address: str, to: Path, length: int) -> int:
-        with self._session.get(self.base + address, timeout=_TIMEOUT, proxies=proxies_for(self.base), stream=True) as response:
+        with self._session.get(self.base + address, timeout=_TIMEOUT, stream=True) as response:
             if response.status_code == 200:
                 with to.open("wb") as writing:
                     for chunk in response.iter_content(1 << 20):
@@ -155,7 +155,6 @@ class Transport:
                 headers={} if body is None else {"Content-Type": _content_type(method)},
                 timeout=_TIMEOUT,
                 allow_redirects=not token,
-                proxies=proxies_for(self.base),
                 stream=True,
             ) as response,
         ):

@@ -93,14 +93,14 @@ def download_zip(url: str, folder: Path, *, most: int = LONGEST_ZIP) -> Path:
     """
     import requests
 
-    from mlpublish.connections import Bearer, new_session, proxies_for, reason_of
+    from mlpublish.connections import Bearer, new_session, reason_of
 
     name = unquote(urlsplit(url).path.rpartition("/")[2])
     place = folder / (name if is_relative_path(name) else "bundle.zip")
     try:
         with (
             new_session(redirects=_REDIRECTS) as session,
-            session.get(url, timeout=_TIMEOUT, proxies=proxies_for(url), stream=True, auth=Bearer()) as response,
+            session.get(url, timeout=_TIMEOUT, stream=True, auth=Bearer()) as response,
         ):
             _refuse_answer(url, response.status_code, response.headers.get("Content-Type", ""))
             _write(place, response.iter_content(1 << 20), most)

@@ -8,10 +8,12 @@ import struct
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from mlpublish.errors import BundleError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.legacy_zip import LegacyArchive
 
@@ -53,24 +55,52 @@ def test_slow_a_file_over_two_gib_is_written_and_read_in_constant_memory(tmp_pat
     (tmp_path / "large.zip").unlink()
 
 
-@pytest.mark.parametrize("length", [2**31 - 1, 2**31])
-def test_zip64_fields_begin_at_two_gib_and_not_before(tmp_path: Path, length: int) -> None:
-    """The structure alone: the content is a hole, whose CRC nobody asks for."""
-    place = tmp_path / "hole.zip"
-    small = length < 2**31
-    needed, size = (20, length) if small else (45, 0xFFFFFFFF)
-    extra = b"" if small else struct.pack("<2H2Q", 1, 16, length, length)
-    local = struct.pack("<4s5H3I2H", b"PK\3\4", needed, 0, 0, 0, 33, 0, size, size, 1, len(extra)) + b"a" + extra
-    with place.open("wb") as stream:
-        stream.write(local)
-        stream.truncate(len(local) + length)
-        start = stream.seek(0, os.SEEK_END)
+@dataclass(frozen=True)
+class Hole:
+    """A zip of one stored file that is a hole, so nobody asks for its CRC; the claims of its end records can be bent."""
+
+    length: int = 2**31
+    disk: int = 0
+    first: int = 0
+    count: int = 1
+    listed: int = 1
+    size: int = 0
+    record: int = 44
+    locator: int = 0
+    disks: int = 1
+
+    def write(self, place: Path) -> None:
+        small = self.length < 2**31
+        needed, size = (20, self.length) if small else (45, 0xFFFFFFFF)
+        extra = b"" if small else struct.pack("<2H2Q", 1, 16, self.length, self.length)
+        local = struct.pack("<4s5H3I2H", b"PK\3\4", needed, 0, 0, 0, 33, 0, size, size, 1, len(extra)) + b"a" + extra
         fixed = (b"PK\1\2", 3 << 8 | needed, needed, 0, 0, 0, 33, 0, size, size, 1, len(extra))
-        head = struct.pack("<4s6H3I5H2I", *fixed, 0, 0, 0, 0o100644 << 16, 0)
-        stream.write(head + b"a" + extra)
-        size = len(head) + 1 + len(extra)
-        stream.write(struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 3 << 8 | 45, 45, 0, 0, 1, 1, size, start))
-        stream.write(struct.pack("<4sIQI", b"PK\6\7", 0, start + size, 1))
-        stream.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, size, 0xFFFFFFFF, 0))
-    with place.open("rb") as stream:
-        assert [entry.length for entry in Archive.read(stream).entries] == [length]
+        central = struct.pack("<4s6H3I5H2I", *fixed, 0, 0, 0, 0o100644 << 16, 0) + b"a" + extra
+        with place.open("wb") as stream:
+            stream.write(local)
+            stream.truncate(len(local) + self.length)
+            start = stream.seek(0, os.SEEK_END)
+            stream.write(central)
+            claimed = (self.disk, self.first, self.count, self.listed, len(central) + self.size, start)
+            stream.write(struct.pack("<4sQ2H2I4Q", b"PK\6\6", self.record, 3 << 8 | 45, 45, *claimed))
+            stream.write(struct.pack("<4sIQI", b"PK\6\7", 0, start + len(central) + self.locator, self.disks))
+            stream.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), 0xFFFFFFFF, 0))
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**31])
+@pytest.mark.parametrize("reader", [Archive, LegacyArchive])
+def test_zip64_fields_begin_at_two_gib_and_not_before(
+    tmp_path: Path, length: int, reader: type[Archive | LegacyArchive]
+) -> None:
+    Hole(length=length).write(tmp_path / "hole.zip")
+    with (tmp_path / "hole.zip").open("rb") as stream:
+        assert [entry.length for entry in reader.read(stream).entries] == [length]
+
+
+@pytest.mark.parametrize("claim", ["disk", "first", "count", "listed", "size", "record", "locator", "disks"])
+@pytest.mark.parametrize("reader", [Archive, LegacyArchive])
+def test_zip64_end_records_are_held_to_every_claim(tmp_path: Path, claim: str, reader: type[Archive | LegacyArchive]) -> None:
+    bent = replace(Hole(), **{claim: getattr(Hole(), claim) + 1})
+    bent.write(tmp_path / "hole.zip")
+    with (tmp_path / "hole.zip").open("rb") as stream, pytest.raises(BundleError):
+        reader.read(stream)

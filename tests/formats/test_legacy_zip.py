@@ -104,7 +104,7 @@ def test_a_bundles_archive_is_a_plain_zip_too(tmp_path: Path) -> None:
 
 
 def test_a_large_deflated_file_comes_in_small_pieces() -> None:
-    content = random.Random(1).randbytes(64 << 10) * 80
+    content = random.Random(1).randbytes(200 << 10) + bytes(8 << 20)
     read = LegacyArchive.read(io.BytesIO(packed({"a": content}, zipfile.ZIP_DEFLATED, io.BytesIO())))
     pieces = list(read.chunks(read.entries[0]))
     assert b"".join(pieces) == content
@@ -172,13 +172,16 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "lengths that differ before a described file": ("differs", lambda: zipped(described(size=5))),
     "zero lengths without a descriptor": ("differs", lambda: zipped(replace(D, size=0, c_size=len(SQUEEZED)))),
     "flags that differ": ("differs", lambda: zipped(replace(A, c_flags=2))),
-    "methods that differ": ("differs|stored", lambda: zipped(replace(D, c_method=0))),
+    "methods that differ": ("differs", lambda: zipped(replace(D, method=0, c_method=8))),
+    "no signature before a file": ("differs", lambda: b"PX" + zipped(A)[2:]),
     "zip64 lengths that differ": (
         "differs",
         lambda: zipped(
             replace(A, extra=struct.pack("<2H2Q", 1, 16, 4, 5), c_extra=b"", size=FULL, full=FULL, c_size=4, c_full=4)
         ),
     ),
+    "empty zip64 field": ("differs", lambda: zipped(replace(A, extra=struct.pack("<2H", 1, 0), c_extra=b""))),
+    "empty zip64 field in the directory": ("zip64", lambda: zipped(replace(A, c_extra=struct.pack("<2H", 1, 0)))),
     "zip64 field that is not asked for": ("differs", lambda: zipped(replace(A, extra=ZIP64_LOCAL, c_extra=b""))),
     # contents
     "something behind a deflated content": (
@@ -218,6 +221,10 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a slash in compatible form": ("name", lambda: zipped(replace(A, name="a／b".encode(), flags=0x800))),
     "two slashes": ("name", lambda: zipped(replace(A, name=b"a//b"))),
     "only a slash": ("name", lambda: zipped(folder(b"/"))),
+    "a space before": ("name", lambda: zipped(replace(A, name=b"a/ b"))),
+    "a space behind": ("name", lambda: zipped(replace(A, name=b"a /b"))),
+    "a dot behind": ("name", lambda: zipped(replace(A, name=b"a."))),
+    "1,029 bytes": ("name", lambda: zipped(replace(A, name=b"/".join([b"a" * 205] * 5)))),
     "a part of 256 bytes": ("name", lambda: zipped(replace(A, name=b"a" * 256))),
     "33 deep": ("name", lambda: zipped(replace(A, name=b"a/" * 32 + b"a"))),
     # one thing twice
@@ -225,6 +232,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
         "stands twice",
         lambda: zipped(replace(A, name="ﬁ".encode(), flags=0x800), replace(A, name=b"fi")),
     ),
+    "letters of mathematics": ("stands twice", lambda: zipped(A, replace(B, name="\U0001d400".encode(), flags=0x800))),
     "sharp s": ("stands twice", lambda: zipped(replace(A, name="ß".encode(), flags=0x800), replace(A, name=b"SS"))),
     "folder twice": ("a folder stands twice", lambda: zipped(folder(), folder(b"A/"))),
     "one folder in two spellings": ("one folder", lambda: zipped(replace(A, name=b"a/x"), replace(A, name=b"A/y"))),
@@ -237,6 +245,12 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a field that is cut": ("extra field", lambda: zipped(replace(A, extra=b"UT"))),
     "a field longer than the rest": ("extra field", lambda: zipped(replace(A, extra=struct.pack("<2H", 0x5455, 9)))),
     "a folder's length in a field": ("zip64", lambda: zipped(folder(extra=ZIP64_LOCAL))),
+    # the directory and its end
+    "a comment that is claimed and not there": ("end record", lambda: zipped(A)[:-2] + b"\5\0"),
+    "an entry's comment that is claimed and not there": ("has a comment", lambda: zipped(A)[:-37] + b"\1" + zipped(A)[-36:]),
+    "junk in the directory": ("longer than its entries", lambda: A.local() + A.central(0) + b"junk" + end(1, 51, 35)),
+    "other counts": ("several", lambda: zipped(A)[:-14] + b"\2" + zipped(A)[-13:]),
+    "a large directory": ("claims 1 files", lambda: zipped(A)[:-22] + bytes(9 << 20) + end(1, (9 << 20) + 47, 35)),
     # claims
     "total": ("more than", lambda: end_of_claims(9 << 30, 9 << 30)),
     "in another part": ("another part", lambda: zipped(replace(A, c_disk=1))),
