@@ -13,19 +13,22 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlpublish import settings
 from mlpublish.addresses import is_loopback
 from mlpublish.checking.check import check
-from mlpublish.errors import RecipeError
+from mlpublish.errors import MlpublishError, RecipeError
 from mlpublish.plugins import scheme_of
 from mlpublish.reports import CheckReport, FleetCheck, FleetReport
 from mlpublish.reports.fleets import grouped, latencies, rolled_out
@@ -35,6 +38,7 @@ MOST_DEVICES, MOST_JOBS, MOST_TURNS = 1_000_000, 64, 1000
 _BATCH = 8  # devices that a process plays before it tells how they went
 _AHEAD = 4  # batches that wait for each process
 _STOP = "stop"
+_LOOK = 0.2  # seconds between two looks at whether the parent lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +144,9 @@ def _played(
 ) -> Iterator[FleetCheck]:
     """Give batches to processes, a few ahead, and hand on what they tell; whatever ends it early, no further device begins."""
     waiting, done = set[Future[list[FleetCheck]]](), 0
-    # a process that Ctrl-C ends by the default leaves no traceback of its own on the terminal
-    by_default = (signal.SIGINT, signal.SIG_DFL)
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=by_default)
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    spawning, whose = multiprocessing.get_context("spawn"), (os.getpid(), stop.parent, ignored)
+    pool = ProcessPoolExecutor(processes, spawning, initializer=_begin, initargs=whose)
     try:
         while True:
             while len(waiting) < processes * _AHEAD and (batch := list(islice(members, _BATCH))):
@@ -155,11 +159,29 @@ def _played(
                 yield from checks
                 done += sum(each.turn == 1 for each in checks)
                 on_done(done)
+    except BrokenProcessPool as exc:
+        raise MlpublishError(
+            f"A process that played devices was killed; {done} devices had told how they went.",
+            remedy="If this machine was short of memory, pass a smaller --jobs.",
+        ) from exc
     except BaseException:
         stop.touch()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin(parent: int, folder: Path, ignores_ctrl_c: bool) -> None:
+    """A process of a fleet begins: Ctrl-C ends it without a traceback of its own, and it does not outlive its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN if ignores_ctrl_c else signal.SIG_DFL)
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _turns(members: Sequence[_Member], *, app: str, folder: Path, turns: int, keywords: dict[str, Any]) -> list[FleetCheck]:
@@ -214,7 +236,7 @@ def _refuse_strangers(at: str, devices: int, confirmed: bool) -> None:
     """A fleet is a load test: nobody sends one to another machine by a slip."""
     if scheme_of(at) in ("http", "https") and not is_loopback(at) and not confirmed:
         raise RecipeError(
-            f"{at} is another machine, and {devices} devices at once are a load test of it.",
+            f"{urlsplit(at).hostname or 'That'} is another machine, and {devices} devices at once are a load test of it.",
             remedy="Ask whoever runs it, then pass --yes (confirmed=True).",
             field="at",
         )

@@ -6,6 +6,8 @@ The envelope is ``{"schema": "mlpublish.<verb>/1", "ok": true, "result": …}`` 
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import re
@@ -64,6 +66,9 @@ def wants_json() -> bool:
 
 def run(group: click.Group, arguments: Sequence[str]) -> NoReturn:
     """Run the command line and exit with the documented code; no traceback but with ``--debug``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not undo what was done
     try:
         result = group.main(args=list(arguments), prog_name="mlpublish", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
@@ -76,7 +81,7 @@ def run(group: click.Group, arguments: Sequence[str]) -> NoReturn:
 def _fail(group: click.Group, arguments: Sequence[str], exc: BaseException) -> int:
     error, code = _described(exc)
     if "--json" in arguments:
-        with _pipe_may_break():
+        with _output_may_fail():
             _print_envelope(_verb(group, arguments), {"ok": False, "error": error})
     elif isinstance(exc, click.UsageError):
         exc.show()
@@ -86,12 +91,17 @@ def _fail(group: click.Group, arguments: Sequence[str], exc: BaseException) -> i
 
 
 @contextmanager
-def _pipe_may_break() -> Iterator[None]:
-    """A reader of stdout that is gone does not change how the command ended (click sees to it where all went well)."""
+def _output_may_fail() -> Iterator[None]:
+    """A reader of stdout that is gone, or a disk that is full, does not change how the command ended.
+
+    Where all went well, click sees to the first, and ``run`` to the second.
+    """
     try:
         yield
-    except BrokenPipeError:
+    except OSError as exc:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+        if not isinstance(exc, BrokenPipeError):
+            click.echo(f"Error: Nothing can be written to stdout: {exc.strerror}.", err=True)
 
 
 def _one_line(*parts: str) -> str:
@@ -139,4 +149,5 @@ def _verb(group: click.Group, arguments: Sequence[str]) -> str:
 
 
 def _print_envelope(verb: str, content: Mapping[str, Any]) -> None:
-    click.echo(json.dumps({"schema": f"mlpublish.{verb}/1", **content}, indent=2, ensure_ascii=False, allow_nan=False))
+    plain = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
+    click.echo(json.dumps({"schema": f"mlpublish.{verb}/1", **content}, indent=2, ensure_ascii=plain, allow_nan=False))

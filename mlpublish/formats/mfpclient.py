@@ -55,6 +55,9 @@ def read(content: bytes, kind: Kind) -> Mapping[str, str]:
     if kind is Kind.PROPERTIES:
         return {entry.key: entry.value for entry in _entries(content)}
     values = _plist(content)
+    large = next((key for key, value in values.items() if isinstance(value, int) and abs(value) >= 1 << 63), None)
+    if large is not None:
+        raise FormatError(f"The number under {large[:80]!r} is too large.", remedy="Give the app's own file.", field=large[:80])
     return {key: str(value) for key, value in values.items() if isinstance(value, str | int) and not isinstance(value, bool)}
 
 
@@ -91,6 +94,7 @@ def _plist(content: bytes) -> dict[str, object]:
         expat.ExpatError,
         ValueError,
         TypeError,
+        AttributeError,  # of a date that is none
         LookupError,
         ArithmeticError,
         RecursionError,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +160,69 @@ def test_a_percentile_is_a_duration_that_happened_and_so_many_were_no_longer(sec
         assert sum(each <= value for each in seconds) * 100 >= percent * len(seconds)
         assert sum(each < value for each in seconds) * 100 < percent * len(seconds)
     assert latency.longest == max(seconds)
+
+
+def test_an_address_is_refused_without_telling_its_password(lab: Lab) -> None:
+    lab.release()
+    with pytest.raises(RecipeError) as refused:
+        sent(lab, 2, at="https://user:geheim@models.example")
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_a_fleet_whose_parent_is_gone_ends_and_leaves_nothing(lab: Lab, tmp_path: Path, sign: signal.Signals) -> None:
+    parent, scratch = begun(lab, tmp_path, devices=100_000)
+    parent.send_signal(sign)
+    parent.wait(30)
+    until(lambda: not list(scratch.iterdir()) and not processes_of(tmp_path))
+    asked = len(lab.web.asked)
+    time.sleep(0.5)
+    assert len(lab.web.asked) == asked
+
+
+def test_a_player_that_is_killed_is_told_as_such(lab: Lab, tmp_path: Path) -> None:
+    parent, scratch = begun(lab, tmp_path, devices=100_000)
+    os.kill(min(processes_of(tmp_path) - {parent.pid}), signal.SIGKILL)
+    _, told = parent.communicate(timeout=60)
+    assert (parent.returncode, told.count("\n")) == (1, 1)
+    assert "was killed" in told
+    assert "--jobs" in told
+    until(lambda: not list(scratch.iterdir()) and not processes_of(tmp_path))
+
+
+def begun(lab: Lab, folder: Path, *, devices: int) -> tuple[subprocess.Popen[str], Path]:
+    """A fleet in a process of its own that has begun to ask, and where its devices live."""
+    lab.release()
+    scratch, root = folder / "scratch", folder / "r.json"
+    scratch.mkdir()
+    root.write_bytes(lab.first_root())
+    asked = ["--at", lab.web.url, "--app", lab.app.id, "--app-versions", "2.0", "--root", str(root)]
+    command = [sys.executable, "-m", "mlpublish", "check", "--fleet", str(devices), "--jobs", "2", *asked]
+    mark = os.environ | {"TMPDIR": str(scratch), "FLEET_OF": str(folder)}
+    parent = subprocess.Popen(command, env=mark, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until(lambda: len(lab.web.asked) > 20)
+    return parent, scratch
+
+
+def processes_of(folder: Path) -> set[int]:
+    """The players of a fleet and its parent, by a mark in their environment; multiprocessing's own tracker aside."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                f"FLEET_OF={folder}".encode() in (each / "environ").read_bytes()
+                and b"resource_tracker" not in (each / "cmdline").read_bytes()
+            ):
+                found.add(int(each.name))
+        except OSError:
+            continue
+    return found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what must come to be; pytest's own limit ends a wait for what does not."""
+    while not holds():
+        time.sleep(0.05)
 
 
 def test_an_app_is_named_as_for_a_check() -> None:

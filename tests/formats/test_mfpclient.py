@@ -182,3 +182,12 @@ def test_a_key_is_no_configuration() -> None:
     for content in (b"", NEW.encode(), b"-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", b"\x30\x82\x01\x22"):
         assert kind_of(content) is None
     assert kind_of(b"", "mfpclient.properties") is Kind.PROPERTIES
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"<date>garbage</date>", b"<integer>0x" + b"f" * 100_000 + b"</integer>", b"<integer>9223372036854775808</integer>"],
+)
+def test_a_value_that_no_reader_makes_sense_of_is_refused(value: bytes) -> None:
+    with pytest.raises(FormatError):
+        read(b'<?xml version="1.0"?><plist version="1.0"><dict><key>port</key>' + value + b"</dict></plist>", Kind.XML_PLIST)
