@@ -189,7 +189,8 @@ class Release(Shown):
     Args:
         folder: holds ``release.json``, the bundle, ``targets.json`` and the chain of roots.
         base: the version of the app role that the signed one follows.
-        model_signed_by: the key id of the ``model.sig`` beside the bundle; None if there is none.
+        model_signed_by: the key id of the ``model.sig`` beside the bundle; None if there is none, or it was only read back from
+            its folder, where nothing that is trusted says whose it is (``verify`` does).
     """
 
     folder: Path

@@ -50,6 +50,14 @@ class RefusedRedirect(requests.RequestException):
     """A server leads to where nothing of ours goes: out of TLS, or out of the web."""
 
 
+class Stalled(requests.Timeout):
+    """Hardly anything came for longer than anybody waits."""
+
+
+class TimeIsOver(requests.RequestException):
+    """All that was asked for took longer than anybody waits; to ask again would not make it shorter."""
+
+
 class _Session(requests.Session):
     """Follows redirects itself: requests reads their bodies to the end, and sends ``~/.netrc`` to where they lead."""
 
@@ -141,6 +149,8 @@ def reason_of(exc: requests.RequestException, timeout: tuple[float, float]) -> s
         timeout: seconds to connect and between two bytes, as the request was given them.
     """
     match exc:
+        case RefusedRedirect() | Stalled() | TimeIsOver():
+            return str(exc)
         case requests.exceptions.ProxyError() | requests.exceptions.InvalidProxyURL():
             return _reason_of_proxy(exc)
         case requests.exceptions.SSLError():
@@ -153,8 +163,6 @@ def reason_of(exc: requests.RequestException, timeout: tuple[float, float]) -> s
             return _reason_of_connection(exc)
         case requests.TooManyRedirects():
             return "it redirects in a circle"
-        case RefusedRedirect():
-            return str(exc)
         case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
             return "its address, or that of the proxy that the environment names (HTTP_PROXY), is of a kind not spoken here"
     return f"the request cannot be sent ({type(exc).__name__})"
@@ -208,7 +216,7 @@ def _nested(exc: BaseException | None) -> Iterator[BaseException]:
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 

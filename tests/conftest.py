@@ -17,14 +17,15 @@ import pytest
 
 from mlpublish.artifacts import App, Bundle, ConvertedModel, Release
 from mlpublish.bundling.bundle import bundle
-from mlpublish.formats.channel import Channel, ReleaseFacts
+from mlpublish.formats.channel import Channel
 from mlpublish.formats.evidence import Feature, Interface, ParityReport, Provenance, Tolerance
-from mlpublish.formats.manifest import FileEntry
+from mlpublish.formats.manifest import MANIFEST_PATH, FileEntry
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Commit, Edit
-from mlpublish.signing.sign import sign
+from mlpublish.signing.sign import describe, sign
 from mlpublish.trust import roles
+from mlpublish.trust.model_signature import contents_of
 from tests.production import Production
 
 APP = App(id="com.acme.digits", version="2.0")
@@ -189,26 +190,16 @@ def server(development: Development, serving: Callable[..., AbstractContextManag
 
 
 @pytest.fixture
-def release_commit(development: Development) -> Callable[..., Commit]:
-    """Makes a signed app role that names these bytes as a release; no endpoint looks inside a bundle."""
+def release_commit(development: Development, new_bundle: Callable[..., Bundle]) -> Callable[..., Commit]:
+    """Makes a signed app role that names a bundle of one model with this content as a release; the bundle is its one blob."""
 
     def made(content: bytes, *, number: int = 1, key: str = "targets") -> Commit:
-        head = development.app(APP.id).head()
-        base, digest = head.targets.signed.version, digest_of(content)
-        facts = ReleaseFacts(
-            app_id=APP.id,
-            platform="ios",
-            app_versions=("2.0",),
-            number=number,
-            name="digits",
-            version="1",
-            minimum_os="16",
-            unpacked_length=len(content),
-            manifest=digest,
-        )
-        role = roles.with_release(head.targets, facts, length=len(content), sha256=digest, version=base + 1)
+        head, packed = development.app(APP.id).head(), new_bundle(content)
+        base, digest = head.targets.signed.version, contents_of(packed)[MANIFEST_PATH]
+        facts = describe(packed.manifest, app=APP, number=number, digest=digest)
+        role = roles.with_release(head.targets, facts, length=packed.length, sha256=packed.sha256, version=base + 1)
         signed = roles.signed_by(role, development.signer(key)).to_bytes()
-        return Commit(edits={"targets": Edit(base=base, metadata=signed)}, blobs={digest: content})
+        return Commit(edits={"targets": Edit(base=base, metadata=signed)}, blobs={packed.sha256: packed.path.read_bytes()})
 
     return made
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +21,9 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Snapsho
 
 from mlpublish.artifacts import App, Bundle
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import Channel, Entry, ReleaseFacts, bundle_path, channel_path
+from mlpublish.formats.channel import Channel, Entry, bundle_path, channel_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
+from mlpublish.signing.sign import describe
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import manifest_digest
 from mlpublish.trust.keys import crypto_signer
@@ -175,18 +177,8 @@ class Simulator(Phones):
         made = self.new_bundle(content)
         with made.path.open("rb") as stream:
             digest = manifest_digest(Archive.read(stream))
-        given: dict[str, Any] = {
-            "app_id": self.app.id,
-            "platform": self.app.platform,
-            "app_versions": (self.app.version,),
-            "number": number,
-            "name": made.manifest.name,
-            "version": made.manifest.version,
-            "minimum_os": "16",
-            "unpacked_length": made.length,
-            "manifest": digest,
-        }
-        return self.put(bundle_path(number), made.path.read_bytes(), ReleaseFacts(**(given | facts)).to_dict())
+        said = replace(describe(made.manifest, app=self.app, number=number, digest=digest), **facts)
+        return self.put(bundle_path(number), made.path.read_bytes(), said.to_dict())
 
     def offer(self, release: int, *, channel: str = "stable", by: Iterable[CryptoSigner] | None = None, **entry: Any) -> None:
         """What a channel says of the app version."""

@@ -77,7 +77,7 @@ def _opened(given: ConvertedModel | Path | str, aside: Path) -> Iterator[Convert
         yield given
         return
     path = Path(given)
-    if path.suffix in (".mlmodel", ".mlpackage") and path.exists():
+    if path.suffix in (".mlmodel", ".mlpackage") and (path.is_file() or path.is_dir()):
         record = path.parent / f"{path.stem}.converted.json"
         yield ConvertedModel.read(record) if record.is_file() else _bare(path, aside)
         return

@@ -76,7 +76,7 @@ def check(
         shipped_release: its release number; an offer below it is not taken.
         self_test: whether a new model's golden inputs run through it before it is used.
         legacy_zip: take the predecessor's plain zips too, under the same safety rules (pin-only mode).
-        timeout: seconds for the whole check.
+        timeout: seconds for the network, from the first request to the last byte; work on the device is not cut short by it.
         stall: seconds for which next to nothing may come.
         retries: how often what may pass is asked for again.
         ca: a PEM file of certificate authorities to trust instead of the system's.

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,15 +20,17 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from mlpublish.artifacts import App
+from mlpublish.checking import sandbox
 from mlpublish.checking.outcome import NO_SPACE, DeviceFailure
 from mlpublish.checking.state import DEVICE_FORMAT, Installed, State, read_state
 from mlpublish.checking.unpacked import Unpacked, flush_folders
 from mlpublish.errors import FormatError, NewerFormat, RecipeError
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.formats.wire import Reader, dump
-from mlpublish.storage.in_folder import flush_folder, make_folder, replace_file
+from mlpublish.storage.in_folder import flush_folder, make_folder
 
 _TIME_STEP = timedelta(hours=1)  # a finer one would write state.json at checks that bring nothing new
+_FOLDERS = ("metadata", "metadata/root_history", "cache", "downloads", "releases")
 
 
 class Device:
@@ -58,7 +59,11 @@ class Device:
                 except BlockingIOError as exc:
                     busy = f"Another check is at work in {folder}."
                     raise DeviceFailure(UpdateStatus.FAILURE_ALREADY_IN_PROGRESS, busy) from exc
-                device = cls(folder, _identity(folder / "device.json", app_id), read_state(folder / "state.json"))
+                device_id = _identity(folder / "device.json", app_id)
+                for name in _FOLDERS:
+                    sandbox.keep_folder(folder / name)
+                make_folder(folder / "metadata")
+                device = cls(folder, device_id, read_state(folder / "state.json"))
             yield device
 
     def path_of(self, installed: Installed) -> Path:
@@ -96,12 +101,13 @@ class Device:
     def incoming(self, installed: Installed) -> Iterator[Path]:
         """A place beside the current release to unpack a new one into; gone afterwards, unless ``take`` took it."""
         place = self.folder / "releases" / f".incoming-{installed.folder}"
-        shutil.rmtree(place, ignore_errors=True)
+        sandbox.remove(place)
         make_folder(place.parent)
         try:
             yield place
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):  # the next check removes it
+                sandbox.remove(place)
 
     def take(self, installed: Installed, incoming: Path) -> None:
         """Make a release the one in use that was unpacked, verified and flushed beside the current one."""
@@ -109,8 +115,8 @@ class Device:
         outgoing = place.parent / f".outgoing-{installed.folder}"
         flush_folders(incoming)
         new = replace(installed, manifest_sha256=Unpacked.of(incoming).sha256)
-        if place.exists():  # the previous release, or a check that died before the swap; never to be found half there
-            shutil.rmtree(outgoing, ignore_errors=True)
+        if os.path.lexists(place):  # the previous release, or of a check that died before the swap; never half there
+            sandbox.remove(outgoing)
             place.rename(outgoing)
         incoming.rename(place)
         flush_folder(place.parent)
@@ -128,10 +134,11 @@ class Device:
         kept = {each.folder for each in (self.state.current, self.state.previous) if each is not None}
         for folder in (self.folder / "releases").glob("*"):
             if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):  # what cannot be removed is in nobody's way
+                    sandbox.remove(folder)
         for part in (self.folder / "downloads").glob("*"):
-            if part != but:
-                part.unlink()
+            if part != but or not sandbox.is_own(part):
+                sandbox.remove(part)
 
     def leave(self, app: App, withdrawn: Mapping[int, str], floor: int) -> None:
         """Stop using a withdrawn release: back to the previous one, else to the app's own model."""
@@ -181,12 +188,14 @@ class Device:
 
     def save(self, state: State) -> None:
         """The one step that changes what is in use."""
-        replace_file(self.folder / "state.json", state.to_bytes())
+        sandbox.write(self.folder / "state.json", state.to_bytes())
         self.state = state
 
     def _usable(self, installed: Installed | None, app: App) -> Installed | None:
         if installed is None or (installed.platform, installed.app_version) != (app.platform, app.version):
             return None
+        if self.path_of(installed).is_symlink():
+            return None  # what is there is not ours
         try:
             self.unpacked(installed)
         except (OSError, FormatError):
@@ -232,26 +241,24 @@ def _prepared(folder: Path) -> BinaryIO:
         raise RecipeError(
             f"{folder} holds something else than a device.", remedy="Name a new folder with --device.", field="device"
         )
-    for name in ("lock", "metadata", "metadata.new", "cache", "downloads", "releases"):
+    for name in ("lock", "metadata.new", *_FOLDERS):
         if (folder / name).is_symlink():  # what is swept below it would be somebody else's
             raise RecipeError(f"{folder / name} is a link.", remedy="Name a new folder with --device.", field="device")
     make_folder(folder, mode=0o700)
-    lock = (folder / "lock").open("ab")
-    make_folder(folder / "metadata")
-    return lock
+    return sandbox.open_lock(folder / "lock")
 
 
 def _identity(file: Path, app_id: str) -> str:
     """The device's id, drawn once (and again if the disk spoiled it); it decides about rollouts and tells nothing else."""
     try:
-        reader = Reader.parse(file.read_bytes(), what=file.name)
+        reader = Reader.parse(sandbox.read(file) or b"", what=file.name)
         reader.version("format", known=DEVICE_FORMAT)
         owner, device_id = reader.text("app"), reader.text("device_id")
     except NewerFormat:
         raise
-    except (FileNotFoundError, FormatError):
+    except FormatError:
         owner, device_id = app_id, secrets.token_hex(16)
-        replace_file(file, dump({"format": DEVICE_FORMAT, "app": owner, "device_id": device_id}))
+        sandbox.write(file, dump({"format": DEVICE_FORMAT, "app": owner, "device_id": device_id}))
     if owner != app_id:
         raise RecipeError(
             f"{file.parent} is a device of {owner}, not of {app_id}.",

@@ -18,6 +18,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError
 
 from mlpublish.checking.budget import Broken, Busy, stop_if
 from mlpublish.checking.outcome import ALTERED, DeviceFailure
+from mlpublish.checking.sandbox import open_own
 from mlpublish.checking.transport import Body, Transport
 from mlpublish.formats.status import UpdateStatus
 
@@ -96,7 +97,7 @@ class _Kept:
 def _opened(part: Path, cancel: threading.Event, *, hashed: bool, most: int | None) -> Iterator[_Kept]:
     """The part, made if absent; it is gone afterwards if its bytes turned out to be wrong."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("r+b" if part.exists() else "w+b") as stream:
+    with open_own(part) as stream:
         kept = _Kept(stream, hashed=hashed)
         if most is not None and part.stat().st_size > most:
             kept.empty()

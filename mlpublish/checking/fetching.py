@@ -12,11 +12,12 @@ from tuf.ngclient import FetcherInterface
 
 from mlpublish.checking.budget import Budget, Traffic, stop_if
 from mlpublish.checking.downloading import download
-from mlpublish.checking.over_http import HttpTransport
+from mlpublish.checking.over_http import HttpTransport, refuse_bad
 from mlpublish.checking.patience import Patience
 from mlpublish.checking.transport import Body, Transport
 from mlpublish.errors import RecipeError
 from mlpublish.formats.wire import is_relative_path
+from mlpublish.plugins import scheme_of
 
 __all__ = [
     "Body",
@@ -50,14 +51,15 @@ class FolderTransport:
         self.budget.check(cancel)
         self.budget.begin()
         file = self._folder / path
-        if not is_relative_path(path) or not file.is_file():
-            raise DownloadHTTPError(f"404 for {path}: there is no such file", 404)
-        whole = file.stat().st_size
+        with _blamed(file):
+            if not is_relative_path(path) or not file.is_file():
+                raise DownloadHTTPError(f"404 for {path}: there is no such file", 404)
+            whole = file.stat().st_size
         first = start if length in (None, whole) and start <= whole else 0
         yield Body(start=first, length=whole, chunks=self._read(file, first, cancel))
 
     def _read(self, file: Path, start: int, cancel: threading.Event) -> Iterator[bytes]:
-        with file.open("rb", buffering=0) as stream:
+        with _blamed(file), file.open("rb", buffering=0) as stream:
             stream.seek(start)
             while chunk := stream.read(_CHUNK):
                 self.budget.check(cancel)
@@ -74,11 +76,13 @@ def transport_for(at: str, app_id: str, *, patience: Patience, ca: Path | None =
     Raises:
         RecipeError: it is neither, it carries a secret, or there is no such folder or file.
     """
-    if at.startswith(("http://", "https://")):
+    if _is_server(at):
         return HttpTransport(f"{at.rstrip('/')}/apps/{app_id}/", patience=patience, ca=ca)
     folder = Path(at.removeprefix("file:"))
     if "://" in at or not folder.is_dir():
-        raise RecipeError(f"{at!r} is no server and no folder.", remedy="Give http(s)://host[:port] or file:DIR.", field="at")
+        raise RecipeError(
+            f"{_shown(at)} is no server and no folder.", remedy="Give http(s)://host[:port] or file:DIR.", field="at"
+        )
     return FolderTransport(folder / app_id, patience=patience)
 
 
@@ -88,12 +92,33 @@ def transport_beside(at: str, *, patience: Patience, ca: Path | None = None) -> 
     Raises:
         RecipeError: it carries a secret, or there is no such folder or file.
     """
-    if at.startswith(("http://", "https://")):
+    if _is_server(at):
+        refuse_bad(at)  # the name of the file, too
         return HttpTransport(f"{at.rpartition('/')[0]}/", patience=patience, ca=ca)
     folder = Path(at.removeprefix("file:")).parent
     if "://" in at or not folder.is_dir():
-        raise RecipeError(f"{at!r} is no server and no file.", remedy="Give http(s)://…/F.zip or file:DIR/F.zip.", field="at")
+        raise RecipeError(
+            f"{_shown(at)} is no server and no file.", remedy="Give http(s)://…/F.zip or file:DIR/F.zip.", field="at"
+        )
     return FolderTransport(folder, patience=patience)
+
+
+def _is_server(at: str) -> bool:
+    return scheme_of(at) in ("http", "https")
+
+
+def _shown(at: str) -> str:
+    """What is no address may be a mistyped one, with a secret in it."""
+    return "The address" if any(each in at for each in "@?#") else repr(at)
+
+
+@contextmanager
+def _blamed(file: Path) -> Iterator[None]:
+    """What refuses is the repository's file, and not the device's disk."""
+    try:
+        yield
+    except OSError as exc:
+        raise DownloadError(f"{file} cannot be read: {exc.strerror} (look at its owner, its mode and its disk)") from exc
 
 
 class MetadataFetcher(FetcherInterface):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
+from tuf.api.exceptions import ExpiredMetadataError, LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import Root, TargetFile, Targets
 from tuf.ngclient import Updater
 
+from mlpublish.checking import sandbox
 from mlpublish.checking.clock import Clock
 from mlpublish.checking.device import Device
 from mlpublish.checking.fetching import MetadataFetcher, Transport
@@ -20,7 +21,7 @@ from mlpublish.formats.channel import Channel, ReleaseFacts, bundle_path, channe
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
 from mlpublish.reports import RoleReport
-from mlpublish.storage.in_folder import make_folder, replace_file
+from mlpublish.storage.in_folder import make_folder
 from mlpublish.trust import roles
 from mlpublish.trust.pin import read_pin, root_under
 from mlpublish.trust.reporting import report_of
@@ -102,15 +103,23 @@ class Metadata:
             return None
         self.clock.refuse_expired(copied)
         self._keep()
-        cached = self._device.folder / "cache" / f"{found.hashes['sha256']}.json"
-        if self._updater.find_cached_target(found, str(cached)) is None:
-            content = self._fetcher.download_bytes(roles.stored_at(found), found.length)
-            found.verify_length_and_hashes(content)
-            _keep_only(cached, content)
-        parsed = Channel.from_bytes(cached.read_bytes())
+        parsed = Channel.from_bytes(self._content(found))
         if (parsed.platform, parsed.channel) != (platform, channel):
             raise VerificationError("A channel file stands under another's name.", remedy="Set the channel again.")
         return parsed
+
+    def _content(self, target: TargetFile) -> bytes:
+        """A channel file's verified bytes."""
+        cached = self._device.folder / "cache" / f"{target.hashes['sha256']}.json"
+        content = sandbox.read(cached)
+        with suppress(LengthOrHashMismatchError):
+            if content is not None:
+                target.verify_length_and_hashes(content)
+                return content
+        content = self._fetcher.download_bytes(roles.stored_at(target), target.length)
+        target.verify_length_and_hashes(content)
+        _keep_only(cached, content)
+        return content
 
     def _copied(self, *names: str) -> dict[str, bytes]:
         """The metadata of these roles, as far as the client has it."""
@@ -123,8 +132,8 @@ class Metadata:
         make_folder(kept / "root_history")
         for file in (*sorted(copy.glob("root_history/*.json")), *sorted(copy.glob("*.json"))):
             place, content = kept / file.relative_to(copy), file.read_bytes()
-            if not place.is_file() or place.read_bytes() != content:
-                replace_file(place, content)
+            if sandbox.read(place) != content:
+                sandbox.write(place, content)
 
 
 def refresh(transport: Transport, device: Device, trust: Trust, cancel: threading.Event, app_id: str) -> Metadata:
@@ -161,15 +170,13 @@ def refresh(transport: Transport, device: Device, trust: Trust, cancel: threadin
 
 def _copy_anew(kept: Path, copy: Path) -> None:
     """File by file, because shutil.copytree gathers what fails in one error that no longer knows whether the disk was full."""
-    if copy.exists():
-        shutil.rmtree(copy)
+    sandbox.remove(copy)
     copy.mkdir()
-    for each in sorted(kept.rglob("*")):
-        place = copy / each.relative_to(kept)
-        if each.is_dir():
-            place.mkdir()
-        else:
-            shutil.copyfile(each, place)
+    for each in (*sorted(kept.glob("*.json")), *sorted(kept.glob("root_history/*.json"))):
+        place, content = copy / each.relative_to(kept), sandbox.read(each)
+        if content is not None:
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(content)
 
 
 def _accepted_roots(folder: Path) -> list[bytes]:
@@ -207,5 +214,5 @@ def _root_given(data: bytes) -> bytes:
 def _keep_only(cached: Path, content: bytes) -> None:
     make_folder(cached.parent)
     for old in cached.parent.iterdir():
-        old.unlink()
-    replace_file(cached, content)
+        sandbox.remove(old)
+    sandbox.write(cached, content)

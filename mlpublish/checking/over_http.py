@@ -14,16 +14,16 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from urllib3.exceptions import HTTPError
 
 from mlpublish.checking.budget import Broken, Budget, Busy, Traffic
-from mlpublish.checking.line import Line, Switchboard
 from mlpublish.checking.patience import Patience
 from mlpublish.checking.transport import Body
-from mlpublish.connections import NOT_NOW, may_pass, new_session, reason_of, retry_after
+from mlpublish.connections import NOT_NOW, Stalled, may_pass, new_session, reason_of, retry_after
 from mlpublish.errors import RecipeError
+from mlpublish.line import Line, Switchboard
 
 _CONNECT = 10.0  # seconds, for each address of a host
 _REDIRECTS = 5
 _SPARED = 64 * 1024  # bytes of an error's page that are read to keep its connection
-_SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _TOLD = {
     401: "it wants a password, which no device has",
     403: "it does not let devices read this",
@@ -45,14 +45,12 @@ class HttpTransport:
     """
 
     def __init__(self, base: str, *, patience: Patience, ca: Path | None = None) -> None:
-        _refuse_bad(base)
+        refuse_bad(base)
         self.budget = Budget(patience)
         self._base = base
         self._timeout = (min(_CONNECT, patience.stall), 2 * patience.stall)  # the line is left before
         self._session = new_session(redirects=_REDIRECTS, authorities=ca)
-        self._switchboard = Switchboard()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._switchboard)
+        self._switchboard = Switchboard.of(self._session)
 
     @property
     def traffic(self) -> Traffic:
@@ -62,7 +60,7 @@ class HttpTransport:
     def open(self, path: str, *, start: int = 0, length: int | None = None, cancel: threading.Event) -> Iterator[Body]:
         with closing(self._line(path, start, cancel)) as line:
             response = self._answer(line)
-            if start and response.status_code == 416 and _unmet(response) == start:
+            if start and response.status_code == 416 and _unmet(response) == start and length in (None, start):
                 yield Body(start=start, length=start, chunks=iter(()))  # all of it is there already
                 return
             if response.status_code == 206 and _goes_on(response, start, length):
@@ -88,8 +86,8 @@ class HttpTransport:
         return Line(
             lambda: self._session.get(self._base + path, headers=headers, stream=True, timeout=self._timeout),
             self._switchboard.hang_up,
-            self.budget,
-            cancel,
+            stall=self.budget.patience.stall,
+            check=lambda: self.budget.check(cancel),
         )
 
     def _answer(self, line: Line) -> requests.Response:
@@ -106,20 +104,20 @@ class HttpTransport:
             for piece in line.pieces():
                 self.traffic.received += len(piece)
                 yield piece
-        except (HTTPError, OSError) as exc:
-            raise Broken("the connection was lost") from exc
+        except OSError as exc:  # which every error of requests is
+            raise Broken(str(exc) if isinstance(exc, Stalled) else "the connection was lost") from exc
 
     def _refuse(self, path: str, response: requests.Response, line: Line) -> None:
         """Only a file is taken; the page of an error is read, if it is short, so that its connection can be used again."""
         status = response.status_code
         if status == 200:
-            if response.headers.get("Content-Type", "").startswith("text/html"):
+            if response.headers.get("Content-Type", "").lower().startswith("text/html"):
                 raise DownloadError(f"a web page came instead of {path} (if it is a captive portal's, log in to the network)")
             return
-        if (_number(response.headers.get("Content-Length")) or 0) <= _SPARED:
+        told = _number(response.headers.get("Content-Length"))
+        if told is not None and told <= _SPARED:
             with suppress(DownloadError, HTTPError, OSError):
-                for _ in line.pieces():
-                    pass
+                _read_short(line)
         if status not in NOT_NOW:
             raise DownloadHTTPError(f"{status} for {path}" + (f": {_TOLD[status]}" if status in _TOLD else ""), status)
         wait = retry_after(response.headers)
@@ -127,8 +125,12 @@ class HttpTransport:
         raise Busy(f"{status} for {path}: it cannot now{later}", status, wait)
 
 
-def _refuse_bad(url: str) -> None:
-    """An address with a secret in it is refused before it is shown anywhere."""
+def refuse_bad(url: str) -> None:
+    """Refuse an address that no device can use; it is not shown, for it may hold a secret.
+
+    Raises:
+        RecipeError: it names no server, or carries a secret.
+    """
     remedy = "Give http(s)://host[:port]."
     try:
         parts = urlsplit(url)
@@ -138,7 +140,16 @@ def _refuse_bad(url: str) -> None:
     if parts.username is not None or parts.password is not None or "?" in url or "#" in url:
         raise RecipeError("The address carries a password, a query or a fragment.", remedy=remedy, field="at")
     if not named or any(each <= " " or each == "\x7f" for each in url):
-        raise RecipeError(f"{url!r} names no server.", remedy=remedy, field="at")
+        raise RecipeError("The address names no server.", remedy=remedy, field="at")
+
+
+def _read_short(line: Line) -> None:
+    """Read what is left, but no more than is spared: chunks, and what is compressed, may be longer than was told."""
+    read = 0
+    for piece in line.pieces():
+        read += len(piece)
+        if read > _SPARED:
+            return
 
 
 def _goes_on(response: requests.Response, start: int, length: int | None) -> bool:

@@ -13,7 +13,7 @@ class Patience:
     """The limits of one check.
 
     Args:
-        timeout: seconds for the whole check, retries and waiting included.
+        timeout: seconds from the first request to the last byte, retries and waiting included.
         stall: seconds for which next to nothing may come before a connection counts as broken.
         retries: how often something that may pass (no connection, 429, 5xx, a cut) is asked for again, each file for itself.
         first_wait: seconds before the first retry, give or take a quarter; doubled with each one.

@@ -7,6 +7,9 @@ anything new costs one small request: a signature that signs what is installed a
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +22,7 @@ from mlpublish.checking.device import Device
 from mlpublish.checking.downloading import download
 from mlpublish.checking.fetching import MetadataFetcher
 from mlpublish.checking.installing import install
-from mlpublish.checking.outcome import DeviceFailure
+from mlpublish.checking.outcome import NO_SPACE, DeviceFailure
 from mlpublish.checking.play import Play
 from mlpublish.checking.state import Installed
 from mlpublish.checking.unpacked import unpack_bundle, unpack_plain
@@ -36,12 +39,14 @@ from mlpublish.trust.keys import MOST_RSA_BITS, crypto_key, kind_of
 from mlpublish.trust.pin import read_pin
 
 MOST_BYTES = 16 * 1024**3  # of a zip whose length nobody signed
+_MOST_SPARED = 64 * 1024**2  # bytes of the disk that such a zip leaves free, if a twentieth of it is not less
 _NOT_PROVEN = "It does not show how new they are, nor for which app: an older zip that this key signed would be taken too."
 
 
 def names_a_zip(at: str) -> bool:
-    """Whether an address is one bundle's, and not a repository's."""
-    return at.endswith(".zip")
+    """Whether an address is one bundle's, and not a repository's: that of a host or a folder may end so too."""
+    path = at.partition("://")[2].partition("/")[2] if "://" in at else at
+    return path.endswith(".zip") and not Path(at.removeprefix("file:")).is_dir()
 
 
 def update_pinned(play: Play, name: str, pin: str) -> CheckReport:
@@ -87,17 +92,18 @@ def _gathered(play: Play, name: str, part: Path, signature: bytes, key: SSlibKey
         begun = part.exists()
         if begun and (found := _signed(part, signature, key)) is not None:
             return found  # an earlier check was stopped after the download
-        download(
-            play.transport,
-            name,
-            part,
-            length=None,
-            sha256=None,
-            most=MOST_BYTES,
-            cancel=play.cancel,
-            on_length=arrival.on_length,
-            on_bytes=arrival.on_bytes,
-        )
+        with arrival.ending():
+            download(
+                play.transport,
+                name,
+                part,
+                length=None,
+                sha256=None,
+                most=MOST_BYTES,
+                cancel=play.cancel,
+                on_length=arrival.on_length,
+                on_bytes=arrival.on_bytes,
+            )
         if (found := _signed(part, signature, key)) is not None:
             return found
         part.unlink()
@@ -111,7 +117,7 @@ def _gathered(play: Play, name: str, part: Path, signature: bytes, key: SSlibKey
 
 @dataclass
 class _Arrival:
-    """Tells of a download whose length the server alone knows, or nobody.
+    """Tells of a download whose length the server alone knows, or nobody, and keeps it from filling the disk.
 
     Args:
         total: bytes of the whole; 0 if the server does not say, None before it has begun to send.
@@ -122,12 +128,36 @@ class _Arrival:
     total: int | None = None
 
     def on_length(self, length: int) -> None:
-        self.play.need_space(length - (self.part.stat().st_size if self.part.exists() else 0))
+        self.play.need_space(length - (self.part.stat().st_size if self.part.exists() else 0) + self._spared())
         self._start(length)
 
     def on_bytes(self, done: int) -> None:
         self._start(0)
+        if not self.total and shutil.disk_usage(self.part.parent).free < self._spared():
+            raise self._dropped(done)
         self.play.tell(ProgressStatus.DOWNLOAD_IN_PROGRESS, max(self.total or 0, done), done)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Where the disk itself says that it is full: a quota, another writer."""
+        try:
+            yield
+        except OSError as exc:
+            if exc.errno not in NO_SPACE or self.total:
+                raise
+            raise self._dropped(self.part.stat().st_size) from exc
+
+    def _spared(self) -> int:
+        return min(_MOST_SPARED, shutil.disk_usage(self.part.parent).total // 20)
+
+    def _dropped(self, done: int) -> DeviceFailure:
+        """What has no known length may have no end: kept, it would hold the disk full for ever."""
+        self.part.unlink()
+        return DeviceFailure(
+            UpdateStatus.FAILURE_NOT_ENOUGH_SPACE,
+            f"The server does not say how long the zip is, and {done} bytes of it leave too little space on the device; they "
+            "are dropped. Free some space, or let the server send a Content-Length.",
+        )
 
     def _start(self, total: int) -> None:
         if self.total is None:

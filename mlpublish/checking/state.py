@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mlpublish.checking import sandbox
 from mlpublish.errors import FormatError, NewerFormat
 from mlpublish.formats.wire import Reader, dump
 
@@ -104,10 +105,10 @@ class State:
 def read_state(file: Path) -> State:
     """What is in use; a file that the disk spoiled counts for nothing, and the next offer is installed anew."""
     try:
-        return State.from_bytes(file.read_bytes())
+        return State.from_bytes(sandbox.read(file) or b"")
     except NewerFormat:
         raise
-    except (FileNotFoundError, FormatError):
+    except FormatError:
         return State()
 
 

@@ -6,16 +6,18 @@ writes down what it unpacked, in a hidden file beside: no archive that is taken 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mlpublish.checking import sandbox
 from mlpublish.errors import DigestMismatch
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.legacy_zip import LegacyArchive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
-from mlpublish.formats.wire import Reader, digest_of, digest_of_stream, dump
-from mlpublish.storage.in_folder import flush_folder, replace_file
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader, digest_of, digest_of_stream, dump
+from mlpublish.storage.in_folder import flush_folder, read_regular, replace_file
 from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
 
 RECORD = ".unpacked.json"
@@ -32,7 +34,8 @@ class Unpacked:
         said_in: the file that says so.
         sha256: of that file.
         files: name -> (length in bytes, sha256) of every other file.
-        models: name -> place; in a plain zip, which names none, every Core ML file by its stem.
+        models: name -> place; in a plain zip, which names none, every Core ML file by its stem, or by its place where
+            several have the same stem.
     """
 
     said_in: str
@@ -47,10 +50,10 @@ class Unpacked:
         Raises:
             OSError, FormatError: it says nothing, or nothing that can be read.
         """
-        record = folder / RECORD
-        if record.exists():
-            return cls._of_record(record.read_bytes())
-        return cls._of_manifest((folder / MANIFEST_PATH).read_bytes())
+        record = sandbox.read(folder / RECORD)
+        if record is not None:
+            return cls._of_record(record)
+        return cls._of_manifest(read_regular(folder / MANIFEST_PATH, MAX_DOCUMENT, links=False))
 
     @classmethod
     def _of_manifest(cls, data: bytes) -> Unpacked:
@@ -64,8 +67,7 @@ class Unpacked:
         reader = Reader.parse(data, what=RECORD)
         reader.version("format", known=RECORD_FORMAT)
         files = {each.text("path"): (each.whole_number("length"), each.digest("sha256")) for each in reader.each("files")}
-        places = (place for path in map(PurePosixPath, files) for place in (path, *path.parents))
-        models = {place.stem: place for place in places if place.suffix in _CORE_ML}
+        models = _by_name({place for path in map(PurePosixPath, files) if (place := _model_of(path)) is not None})
         return cls(said_in=RECORD, sha256=digest_of(data), files=files, models=models)
 
     def wrong_in(self, folder: Path, *, signed: str | None = None, on_file: Callable[[], None] = lambda: None) -> str | None:
@@ -127,15 +129,25 @@ def flush_folders(folder: Path) -> None:
         flush_folder(each)
 
 
+def _model_of(file: PurePosixPath) -> PurePosixPath | None:
+    """The Core ML file that a file is or lies in, the outermost."""
+    return next((place for place in (*reversed(file.parents), file) if place.suffix in _CORE_ML), None)
+
+
+def _by_name(places: Collection[PurePosixPath]) -> dict[str, PurePosixPath]:
+    stems = Counter(place.stem for place in places)
+    return {place.stem if stems[place.stem] == 1 else str(place): place for place in sorted(places)}
+
+
 def _contents(folder: Path, on_file: Callable[[], None]) -> dict[str, tuple[int, str]]:
-    """The files below a folder; a link counts as a file of no length, because no bundle holds one."""
+    """The files below a folder; a link or a pipe counts as one of no length, because no bundle holds any."""
     found: dict[str, tuple[int, str]] = {}
     for file in folder.rglob("*"):
         on_file()
         name = file.relative_to(folder).as_posix()
-        if file.is_symlink():
-            found[name] = (0, "")
-        elif file.is_file():
+        if file.is_file() and not file.is_symlink():
             with file.open("rb") as stream:
                 found[name] = (file.stat().st_size, digest_of_stream(stream))
+        elif not file.is_dir() or file.is_symlink():
+            found[name] = (0, "")
     return found

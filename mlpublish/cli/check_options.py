@@ -34,7 +34,14 @@ _DEVICE = (
     click.option("--legacy-zip", is_flag=True, help="Take the predecessor's plain zips too (with --pin)."),
 )
 _NETWORK = (
-    click.option("--timeout", type=float, default=3600.0, metavar="S", show_default=True, help="Seconds for the whole check."),
+    click.option(
+        "--timeout",
+        type=float,
+        default=3600.0,
+        metavar="S",
+        show_default=True,
+        help="Seconds for the network: from first request to last byte.",
+    ),
     click.option(
         "--stall", type=float, default=30.0, metavar="S", show_default=True, help="Seconds for which next to nothing may come."
     ),

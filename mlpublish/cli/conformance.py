@@ -62,13 +62,14 @@ def _show(names: tuple[str, ...], vectors: Path | None, save: Path | None) -> No
     from mlpublish.conformance.catalogue import chosen, scenarios
     from mlpublish.conformance.vectors import read
     from mlpublish.conformance.vectors import save as saved
+    from mlpublish.reporting.text import one_line
 
     cases = chosen(scenarios() if vectors is None else read(vectors), names)
     if save is not None:
         saved(save, [case.made() for case in cases])
     shown = [{"name": case.name, "group": case.group, "shows": case.shows} for case in cases]
     width = max(len(case.name) for case in cases)
-    text = "\n".join(f"{case.name:<{width}}  {case.shows}" for case in cases)
+    text = "\n".join(one_line(f"{case.name:<{width}}  {case.shows}") for case in cases)
     outcome.tell("conformance", {"cases": shown}, text if save is None else f"{len(cases)} cases are in {save}.")
 
 

@@ -33,7 +33,7 @@ _VERBS = {
 
 _EPILOG = """\
 Exit codes: 0 ok, 1 permanent (bad input, parity), 2 usage, 3 verification failed, 4 not authorised, 5 conflict, 6 not
-found, 7 transient (try again), 8 somebody must act (repo status), 130 interrupted; check: 10 CANCELED,
+found, 7 transient (try again), 8 somebody must act (repo status), 130 interrupted, 143 terminated; check: 10 CANCELED,
 11 NETWORK_PROBLEM, 12 DOWNLOADING, 13 NOT_ENOUGH_SPACE, 14 UNZIPPING, 15 ALREADY_IN_PROGRESS, 16 INTEGRITY, 17 UNKNOWN.
 """
 

@@ -11,11 +11,14 @@ import io
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -27,6 +30,11 @@ from mlpublish.shown import Shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Terminated(SystemExit):
+    """SIGTERM came; no ``except Exception`` on the way takes it for an error of the work."""
 
 
 def options(command: F) -> F:
@@ -66,16 +74,30 @@ def wants_json() -> bool:
 
 def run(group: click.Group, arguments: Sequence[str]) -> NoReturn:
     """Run the command line and exit with the documented code; no traceback but with ``--debug``."""
+    _hear_sigterm()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not undo what was done
     try:
         result = group.main(args=list(arguments), prog_name="mlpublish", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
-    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - a door: whatever happens gets one line and a code
+    except (Exception, KeyboardInterrupt, Terminated) as exc:  # noqa: BLE001 - a door: whatever happens gets one line and a code
         if "--debug" in arguments:
             traceback.print_exc()
         sys.exit(_fail(group, arguments, exc))
+
+
+def _hear_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, so that what it had begun is cleared away.
+
+    Not where it is ignored, or somebody else's business already; a command that lives until SIGTERM hears it itself.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(TERMINATED)
 
 
 def _fail(group: click.Group, arguments: Sequence[str], exc: BaseException) -> int:
@@ -119,6 +141,8 @@ def _described(exc: BaseException) -> tuple[dict[str, Any], int]:
             return _error("usage", exc.format_message(), "See --help.", field=field), 2
         case click.ClickException():
             return _error("usage", exc.format_message(), "See --help."), exc.exit_code
+        case Terminated():
+            return _error("terminated", "Terminated.", "Run the command again; what was finished stays."), TERMINATED
         case KeyboardInterrupt() | click.Abort():
             return _error("interrupted", "Interrupted.", "Run the command again; what was finished stays."), INTERRUPTED
         case OSError():

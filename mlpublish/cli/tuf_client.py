@@ -6,7 +6,6 @@ fetches and what it refuses. How to run it: docs/write-a-client.md.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 from dataclasses import dataclass
@@ -127,9 +126,22 @@ def group(
 @click.argument("root", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.pass_obj
 def init(asked: Asked, root: Path) -> None:
-    """Trust this root at first."""
+    """Trust this root at first, if it is one: signed by the threshold of its own keys."""
+    from tuf.api.metadata import Root
+
+    from mlpublish.repository.defaults import root_of
+    from mlpublish.trust import roles
+
+    content = root_of("", root, None) or b""
+    trusted = roles.parse(content, Root, "root")
+    roles.verify(trusted.signed, "root", trusted)
     asked.folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(root, asked.folder / "root.json")
+    part = asked.folder / ".root.json.part"
+    try:
+        part.write_bytes(content)
+        part.replace(asked.folder / "root.json")
+    finally:
+        part.unlink(missing_ok=True)  # a full disk leaves nothing half-written
 
 
 @group.command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlpublish.artifacts import App
-from mlpublish.errors import FormatError
+from mlpublish.errors import FormatError, RecipeError
 from mlpublish.formats.channel import NAME
 from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.formats.wire import Reader, dump
@@ -15,6 +15,7 @@ from mlpublish.formats.wire import Reader, dump
 CASE = "case.json"
 CASE_FORMAT = 1
 CASE_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+_ARGUMENT = r"[^\x00-\x1f\x7f]{1,200}"  # what any system passes to a program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,18 +165,21 @@ class Step:
 
     @classmethod
     def from_reader(cls, reader: Reader) -> Step:
-        app = App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
         root, pin = reader.optional("root", reader.text), reader.optional("pin", reader.text)
         if (root is None) is (pin is None):
             reader.refuse("root", "there, or pin instead of it")
+
+        def argument(name: str) -> str:
+            return reader.text(name, _ARGUMENT)
+
         return cls(
             serve=reader.text("serve", r"[0-9]{1,3}"),
-            app=app,
+            app=_app_of(reader),
             channel=reader.text("channel", NAME),
             root=root,
             pin=pin,
-            device_id=reader.optional("device_id", reader.text),
-            os_version=reader.optional("os_version", reader.text),
+            device_id=reader.optional("device_id", argument),
+            os_version=reader.optional("os_version", argument),
             shipped_release=reader.optional("shipped_release", reader.whole_number),
             bend=reader.optional("bend", lambda name: Bend.from_reader(reader.inner(name))),
             resumed_at=reader.optional("resumed_at", reader.whole_number),
@@ -221,19 +225,24 @@ class Case:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes, files: Mapping[str, bytes]) -> Case:
+    def from_bytes(cls, data: bytes, files: Mapping[str, bytes], *, what: str = CASE) -> Case:
         """Read a ``case.json`` that lies beside these files.
 
+        Args:
+            what: what errors call it.
+
         Raises:
-            FormatError: it is none, or names a file that is not there.
+            FormatError: it is none, has no step, or names a file that is not there.
         """
-        reader = Reader.parse(data, what=CASE)
+        reader = Reader.parse(data, what=what)
         reader.version("format", known=CASE_FORMAT)
         steps = tuple(Step.from_reader(each) for each in reader.each("steps"))
+        if not steps:
+            reader.refuse("steps", "a list of at least one step")  # every client would pass
         for name in (step.root or step.pin or "" for step in steps):
             if name not in files:
                 raise FormatError(
-                    f"{CASE} names {name!r}, which is not there.", remedy="Save the vectors again.", field="steps"
+                    f"{what} names {name!r}, which is not there.", remedy="Save the vectors again.", field="steps"
                 )
         return cls(
             name=reader.text("name", CASE_NAME),
@@ -242,3 +251,16 @@ class Case:
             steps=steps,
             files=files,
         )
+
+
+def _app_of(reader: Reader) -> App:
+    """Who asks.
+
+    Raises:
+        FormatError: there is no such app, version or platform.
+    """
+    try:
+        return App(id=reader.text("app"), platform=reader.text("platform"), version=reader.text("app_version"))
+    except RecipeError as exc:
+        place = reader.place(exc.field or "app")
+        raise FormatError(f"{reader.what}: {place}: {exc.problem}", remedy=exc.remedy, field=place) from exc

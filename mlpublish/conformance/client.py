@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +19,7 @@ from mlpublish.errors import FormatError, RecipeError
 from mlpublish.formats.wire import MAX_DOCUMENT, Reader
 
 _LAST = 400  # characters of stderr that are told
+_GLANCE = 0.05  # seconds between two looks at how much a client has printed
 
 
 class NoAnswer(Exception):
@@ -36,6 +38,7 @@ class Client:
         self._command = _command(entrypoint)
         self._timeout = timeout
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._has_started = False
 
     def ask(self, step: Step, *, at: str, device: Path, trusted: Path) -> Answer:
         """Play one check.
@@ -46,14 +49,15 @@ class Client:
             trusted: the root that the app embeds, or the key that it pins.
 
         Raises:
-            NoAnswer: it did not end in time, or printed no answer.
+            NoAnswer: it did not end in time, or printed no answer, or one without end.
+            RecipeError: the system cannot run it at all.
         """
         with TemporaryFile() as stdout, TemporaryFile() as stderr:  # not pipes: what a client leaves running could hold them
             code = self._run([*self._command, *arguments_of(step, at, device, trusted)], stdout, stderr)
             try:
-                return answer_in(_read(stdout, MAX_DOCUMENT), code)
+                return answer_in(_read(stdout), code)
             except FormatError as exc:
-                told = _read(stderr, MAX_DOCUMENT).decode(errors="replace").strip()[-_LAST:]
+                told = _read(stderr).decode(errors="replace").strip()[-_LAST:]
                 said = f" It said: {told}" if told else ""
                 raise NoAnswer(f"exit code {code} without an answer: {exc.problem}{said}") from exc
 
@@ -63,18 +67,42 @@ class Client:
             _end(process)
 
     def _run(self, command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO) -> int:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=_environment(), process_group=0
-        )
+        process = self._started(command, stdout, stderr)
         self._running.add(process)
         try:
-            return process.wait(self._timeout)
-        except subprocess.TimeoutExpired as exc:
-            raise NoAnswer(f"no answer within {self._timeout:g} s") from exc
+            return self._awaited(process, stdout, stderr)
         finally:
-            if process.poll() is None:
-                _end(process)
+            _end(process)  # and what it leaves running, which could write into the next step
             self._running.discard(process)
+
+    def _started(self, command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO) -> subprocess.Popen[bytes]:
+        """A process, in a group of its own; a program that never ran is a mistake of the call, not an answer."""
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=_environment(), process_group=0
+            )
+        except OSError as exc:
+            if self._has_started:
+                raise NoAnswer(f"it cannot be started any more: {exc.strerror}") from exc
+            raise RecipeError(
+                f"{command[0]!r} cannot be run: {exc.strerror}.",
+                remedy="Make it a program of this system, or a script whose first line names an interpreter that is there.",
+                field="entrypoint",
+            ) from exc
+        self._has_started = True
+        return process
+
+    def _awaited(self, process: subprocess.Popen[bytes], *outputs: BinaryIO) -> int:
+        """The exit code; a client that prints without end is not waited for, since it would fill the disk."""
+        until, code = time.monotonic() + self._timeout, None
+        while code is None:
+            if time.monotonic() > until:
+                raise NoAnswer(f"no answer within {self._timeout:g} s")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(_GLANCE)
+            if any(os.fstat(output.fileno()).st_size > MAX_DOCUMENT for output in outputs):
+                raise NoAnswer(f"it printed more than {MAX_DOCUMENT} bytes")
+        return code
 
 
 def _command(entrypoint: str) -> list[str]:
@@ -119,13 +147,13 @@ def answer_in(printed: bytes, code: int) -> Answer:
     return Answer.from_reader(reader.inner("result") if reader.has("result") else reader, exit_code=code)
 
 
-def _read(stream: BinaryIO, most: int) -> bytes:
+def _read(stream: BinaryIO) -> bytes:
     stream.seek(0)
-    return stream.read(most)
+    return stream.read(MAX_DOCUMENT)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a client and what it started."""
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
+    """End a client and what it started, but for what went into a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing of it runs; the latter is how macOS says so
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from mlpublish.conformance import vectors as folders
-from mlpublish.conformance.case import Case, Step
+from mlpublish.conformance.case import Answer, Case, Step
 from mlpublish.conformance.catalogue import chosen, scenarios
 from mlpublish.conformance.client import Client, NoAnswer
 from mlpublish.conformance.host import Host
@@ -37,10 +39,10 @@ def conformance(
         heard: called with each result, in order.
 
     Returns:
-        A ConformanceReport; a client that does not answer is a failed case, not an error.
+        A ConformanceReport; a client that does not answer, or breaks what is around it, is a failed case, not an error.
 
     Raises:
-        RecipeError: there is no such program, or a number is none that can be meant.
+        RecipeError: there is no such program, or the system cannot run it; or a number is none that can be meant.
         NotFound: there is no case of a name, or none in the folder.
         FormatError: a ``case.json`` is none.
     """
@@ -61,26 +63,42 @@ def conformance(
 
 def _played(client: Client, case: Case) -> CaseResult:
     """One case from its first step to its last, or to the first that goes wrong."""
-    began = time.monotonic()
+    began, number, problem, got = time.monotonic(), 0, None, None
+    try:
+        with Host.running() as host, _scratch() as folder:
+            while problem is None and number < len(case.steps):
+                number += 1
+                problem, got = _asked(client, case, case.steps[number - 1], host, folder)
+    except OSError as exc:  # a client can take the folder away, or use up what this process may open; the others go on
+        problem, got = f"it could not be asked: {exc}", None
+    result = CaseResult(name=case.name, group=case.group, shows=case.shows, seconds=time.monotonic() - began)
+    if problem is None:
+        return result
+    number = max(number, 1)
+    return replace(result, step=number, problem=problem, expected=case.steps[number - 1].expect, got=got)
 
-    def result(**wrong: object) -> CaseResult:
-        told = {"name": case.name, "group": case.group, "shows": case.shows, "seconds": time.monotonic() - began}
-        return CaseResult(**(told | wrong))  # type: ignore[arg-type]
 
-    with Host.running() as host, TemporaryDirectory(prefix="mlpublish-conformance-") as scratch:
-        for number, step in enumerate(case.steps, 1):
-            host.serve(case.served(step), step.bend)
-            try:
-                got = client.ask(
-                    step, at=host.url, device=Path(scratch, "device"), trusted=_laid_out(case, step, Path(scratch))
-                )
-            except NoAnswer as exc:
-                return result(step=number, problem=f"expected {step.expect}; {exc}", expected=step.expect)
-            if got != step.expect:
-                return result(step=number, problem=f"expected {step.expect}; got {got}", expected=step.expect, got=got)
-            if (wrong := _not_resumed(host, step)) is not None:
-                return result(step=number, problem=wrong, expected=step.expect, got=got)
-    return result()
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for one case; what cannot be removed afterwards stays, and spoils no result."""
+    scratch = TemporaryDirectory(prefix="mlpublish-conformance-", ignore_cleanup_errors=True)  # something may still write there
+    try:
+        yield Path(scratch.name)
+    finally:
+        with contextlib.suppress(OSError):  # another user's files, as a client in a container leaves them
+            scratch.cleanup()
+
+
+def _asked(client: Client, case: Case, step: Step, host: Host, folder: Path) -> tuple[str | None, Answer | None]:
+    """What is wrong with the answer to one step, if anything; and the answer, if there was one."""
+    host.serve(case.served(step), step.bend)
+    try:
+        got = client.ask(step, at=host.url, device=folder / "device", trusted=_laid_out(case, step, folder))
+    except NoAnswer as exc:
+        return f"expected {step.expect}; {exc}", None
+    if got != step.expect:
+        return f"expected {step.expect}; got {got}", got
+    return _not_resumed(host, step), got
 
 
 def _laid_out(case: Case, step: Step, folder: Path) -> Path:

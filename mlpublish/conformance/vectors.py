@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlpublish.conformance.case import CASE, Case
-from mlpublish.errors import NotFound, RecipeError
+from mlpublish.errors import FormatError, NotFound, RecipeError
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.storage.in_folder import read_regular
+
+_AGAIN = "Save the vectors again."
 
 
 def save(folder: Path, cases: Iterable[Case]) -> None:
@@ -38,7 +40,8 @@ def read(folder: Path) -> list[Case]:
 
     Raises:
         NotFound: there are none.
-        FormatError: a ``case.json`` is none, or of a newer format.
+        FormatError: a ``case.json`` is none, of a newer format, or of a case that has another name than its folder; or
+            something in a case's folder is no plain file.
     """
     found = [_read(file.parent) for file in sorted(folder.glob(f"*/{CASE}"))]
     if not found:
@@ -56,9 +59,23 @@ def _write(folder: Path, case: Case) -> None:
 
 
 def _read(folder: Path) -> Case:
-    files = {
-        file.relative_to(folder).as_posix(): read_regular(file, MAX_DOCUMENT, links=False)
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.is_symlink()
-    }
-    return Case.from_bytes(files.pop(CASE), files)
+    """One case; its folder has its name, so that no two have the same."""
+    what, files = f"{folder.name}/{CASE}", {path: _content(folder, path) for path in _paths(folder)}
+    if CASE not in files:
+        raise FormatError(f"{what} is no file.", remedy=_AGAIN, field="vectors")
+    case = Case.from_bytes(files.pop(CASE), files, what=what)
+    if case.name != folder.name:
+        raise FormatError(f"{what} has the name {case.name!r}.", remedy="Give folder and case one name.", field="name")
+    return case
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    """All that a static host would have to serve, and what it could not."""
+    return (each.relative_to(folder).as_posix() for each in sorted(folder.rglob("*")) if each.is_symlink() or not each.is_dir())
+
+
+def _content(folder: Path, path: str) -> bytes:
+    try:
+        return read_regular(folder / path, MAX_DOCUMENT, links=False)
+    except OSError as exc:
+        raise FormatError(f"{folder.name}/{path} cannot be read: {exc.strerror}.", remedy=_AGAIN, field="vectors") from exc

@@ -5,6 +5,8 @@ A folder with ``golden.json`` and one ``.npy`` file (NumPy format 1.0, no pickle
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +119,8 @@ def read(folder: Path) -> Golden:
             reader.refuse(side, "an object with at least one array")
     inputs, outputs = (_read_arrays(folder, reader.inner(side), samples) for side in ("inputs", "outputs"))
     answers = Answers(outputs=outputs, classes=_classes(reader), scores=reader.texts("scores"))
+    if any(outputs[name].ndim < 2 for name in answers.scores if name in outputs):
+        reader.refuse("scores", "names of outputs with columns")
     return Golden(inputs=inputs, answers=answers)
 
 
@@ -147,12 +151,21 @@ def _read_array(file: Path, field: str) -> NDArray[np.generic]:
             if _read_magic(stream) != (1, 0):
                 raise ValueError("not in NumPy's format 1.0")
             shape, column_major, dtype = _read_header(stream)
+            data = stream.read()
+            if dtype.kind not in _KINDS or column_major or not _holds(shape, dtype.itemsize, len(data)):
+                raise FormatError(f"{file.name} is cut, or of a kind that is not read ({dtype}).", remedy=_REMEDY, field=field)
+            values = np.frombuffer(data, dtype=dtype).reshape(shape)
+            if dtype.kind == "U" and np.frombuffer(data, dtype=f"{dtype.byteorder}u4").max() > sys.maxunicode:
+                raise ValueError("what it holds are no characters")
         except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as exc:
             raise FormatError(f"{file.name} is not an array: {exc}.", remedy=_REMEDY, field=field) from exc
-        data = stream.read()
-    if dtype.kind not in _KINDS or column_major or not shape or int(np.prod(shape)) * dtype.itemsize != len(data):
-        raise FormatError(f"{file.name} is cut, or of a kind that is not read ({dtype}).", remedy=_REMEDY, field=field)
-    return np.frombuffer(data, dtype=dtype).reshape(shape)
+    return values
+
+
+def _holds(shape: tuple[int, ...], itemsize: int, length: int) -> bool:
+    """Whether that many bytes are an array of this shape; the header may say anything, also numbers that wrap."""
+    whole = bool(shape) and itemsize > 0 and all(type(each) is int and each > 0 for each in shape)
+    return whole and math.prod(shape) * itemsize == length
 
 
 def _classes(reader: Reader) -> tuple[int | str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlpublish.errors import BundleError
 from mlpublish.formats.manifest import MANIFEST_PATH
-from mlpublish.formats.unpacking import broken, refuse_shared_places
+from mlpublish.formats.unpacking import broken, names_a_device, refuse_shared_places
 from mlpublish.formats.wire import is_relative_path
 
 MAX_ENTRIES = 10_000
@@ -63,10 +63,10 @@ def check_names(names: Sequence[str]) -> None:
     if list(names) != sorted(names, key=order):
         raise broken("its files are not in order")
     for name in names:
-        if not is_relative_path(name):
+        if not is_relative_path(name) or names_a_device(name):
             raise BundleError(
                 f"The file name {name!r} is not taken.",
-                remedy="Use letters, digits, spaces and _@+=,()[].- in names, joined by slashes, none hidden.",
+                remedy="Use letters, digits, spaces and _@+=,()[].- in names, joined by slashes, none hidden, none a device.",
                 field=name,
             )
     refuse_shared_places(names, str.casefold)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -168,7 +169,10 @@ def _sha256_of(source: _Source, known: FileEntry | None, measuring: Lane) -> Cal
 
 @contextmanager
 def _opened(name: str, place: Path) -> Iterator[_Source]:
-    with place.open("rb") as stream:
+    # without O_NONBLOCK a pipe that nobody writes to is waited for
+    with open(place, "rb", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise BundleError(f"{place} is no regular file.", remedy="Put the file itself there.", field=name)
         yield _Source(name, place, stream)
 
 

@@ -18,7 +18,7 @@ from typing import ParamSpec, Self
 P = ParamSpec("P")
 
 CHUNK = 1 << 20  # bytes; smaller ones cost switches between threads, larger ones memory
-_DEPTH = 4  # pieces that may wait, so a lane holds at most 4 MiB
+_DEPTH = 8  # pieces that may wait, so a lane holds at most 8 MiB
 _FLUSHED = 64 << 20  # bytes; the disk is never further behind than a few of these
 
 
@@ -35,9 +35,10 @@ class Lane:
         self.dropped = Event()
 
     def do(self, work: Callable[P, object], *what: P.args, **named: P.kwargs) -> None:
-        """Hand over a piece; waits while too many are in line."""
+        """Hand over a piece; if too many are in line, wait for half of them: to be woken for each costs more than hashing."""
         if len(self._waiting) >= _DEPTH:
-            self._waiting.popleft().result()
+            for _ in range(_DEPTH // 2):
+                self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(work, *what, **named))
 
     def __enter__(self) -> Self:

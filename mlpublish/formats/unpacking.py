@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,9 @@ from mlpublish.formats.lanes import Lane, NewFile
 
 Digests = dict[str, tuple[int, str]]  # name -> (length in bytes, sha256)
 Taker = Callable[[bytes], None]
+
+
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
 
 
 class Packed(Protocol):
@@ -137,6 +141,11 @@ def refuse_shared_places(names: Iterable[str], key: Callable[[str], str]) -> Non
     folders = {parent for name in taken for parent in parents(name)}
     if folders & taken.keys():
         raise broken(f"{taken[min(folders & taken.keys())]} is a file and a folder", RENAME)
+
+
+def names_a_device(name: str) -> bool:
+    """Whether a part of a name is a device to Windows, with whatever ending (``con``, ``aux.txt``)."""
+    return any(_DEVICE.fullmatch(part.partition(".")[0].rstrip()) for part in name.split("/"))
 
 
 def parents(name: str) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
-from mlpublish.formats.unpacking import RENAME, broken, parents, refuse_shared_places
+from mlpublish.formats.unpacking import RENAME, broken, names_a_device, parents, refuse_shared_places
 
-_SPECIAL = frozenset('/\\:*?"<>|')  # Windows takes none of them in a name, and three of them mean a place
+_SPECIAL = frozenset('/\\:*?"<>|;')  # places and versions; most of them no name may have on Windows
+# Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, what is no format character anyway)
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _MAX_PART, _MAX_NAME, _MAX_DEPTH = 255, 1024, 32  # bytes of UTF-8 (Linux' NAME_MAX), bytes, folders
 
 
@@ -68,6 +71,8 @@ def _is_plain(part: str) -> bool:
         and part.strip(" ") == part
         and not part.startswith(".")
         and not part.endswith(".")
+        and not names_a_device(part)
+        and _INVISIBLE.search(part) is None
         and all(char == " " or (char not in _SPECIAL and unicodedata.category(char)[0] in "LMNPS") for char in part)
     )
 

@@ -92,11 +92,14 @@ def open_folder(uri: str, *, token: str | None = None) -> Endpoint:  # noqa: ARG
 
 
 def _finder(blobs: Mapping[str, bytes | Path]) -> FindBlob:
-    """Gives the bytes that were handed in for a target."""
+    """Gives the bytes that were handed in for a target; each is read for its digest once, however often it is asked for."""
+    known: dict[str, bytes | Path] = {}
 
     def find_blob(target: TargetFile) -> bytes | Path | None:
-        content = blobs.get(target.hashes["sha256"])
-        return None if content is None else _verified(content, target)
+        digest = target.hashes["sha256"]
+        if digest in blobs and digest not in known:
+            known[digest] = _verified(blobs[digest], target)
+        return known.get(digest)
 
     return find_blob
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -26,11 +26,14 @@ from mlpublish.connections import Bearer, new_session, reason_of
 from mlpublish.errors import DigestMismatch, EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import MAX_DOCUMENT
+from mlpublish.line import Caller, Deadline, Line
+from mlpublish.repository.arriving import keep
 
 _TRIES = 4
 _PAUSE = 0.25  # seconds before the second try; doubled with each one
 _LONGEST = 20.0  # seconds; a longer Retry-After is not waited for
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+_STALL = 60.0  # seconds for which next to nothing may come or go; a server reads a whole release before it answers
+_DOCUMENT, _FILE = 300.0, 3600.0  # seconds that an answer may take with all its tries, and a file that comes
 _REDIRECTS = 3
 _AGAIN = (429, 500, 502, 503, 504)
 _LATER = "Check that the server runs and that the address is right, then run the command again."
@@ -61,19 +64,24 @@ class Transport:
         url: ``http(s)://host[:port]``, with a path where a proxy puts the server under one.
         token: the bearer token.
         pause: seconds before the second try of a request.
+        stall: seconds for which next to nothing may come, or go.
+        whole: seconds that a file may take, with all its tries; an answer takes no longer than some minutes.
 
     Raises:
         RecipeError: the address names no server or carries a secret, or the token cannot be one.
     """
 
-    def __init__(self, url: str, token: str | None, *, pause: float = _PAUSE) -> None:
+    def __init__(
+        self, url: str, token: str | None, *, pause: float = _PAUSE, stall: float = _STALL, whole: float = _FILE
+    ) -> None:
         self._parts = _checked(url)
         self.base = url.rstrip("/")
         if token is not None and _TOKEN.fullmatch(token) is None:
             raise RecipeError("The token has characters that no token has.", remedy="Copy it again, whole.", field="token")
         self._token = token
         self._pause = pause
-        self._session = new_session(redirects=_REDIRECTS)
+        self._whole = whole
+        self._caller = Caller(new_session(redirects=_REDIRECTS), stall=stall)
 
     def ask(self, method: str, address: str, *, body: bytes | Path | None = None, token: bool = True) -> Answer:
         """Send a request, again where that may help.
@@ -90,16 +98,18 @@ class Transport:
         """
         if token:
             self._must_be_private()
+        # what goes out may be a gigabyte: its time is its own, as long as it moves
+        deadline = None if isinstance(body, Path) else Deadline(min(_DOCUMENT, self._whole))
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
-                answer = self._once(method, address, body, token)
+                answer = self._once(method, address, body, token, deadline)
             except requests.TooManyRedirects as exc:
                 raise EndpointRefused(f"{self.base} redirects in a circle.", remedy="Check the address.", field="to") from exc
             except requests.RequestException as exc:
                 if last or not _may_pass(exc):
                     raise EndpointUnreachable(
-                        f"{self.base} cannot be reached: {reason_of(exc, _TIMEOUT)}.", remedy=_LATER, field="to"
+                        f"{self.base} cannot be reached: {reason_of(exc, self._caller.timeout)}.", remedy=_LATER, field="to"
                     ) from exc
                 wait = 0.0
             else:
@@ -122,43 +132,43 @@ class Transport:
         Raises:
             DigestMismatch: more came.
             EndpointUnreachable: it did not arrive.
+            StorageError: the disk has no room for it.
         """
+        deadline = Deadline(self._whole)
         for attempt in range(_TRIES):
             try:
-                return self._fetched(address, to, length)
+                return self._fetched(address, to, length, deadline)
             except requests.RequestException as exc:
                 if attempt == _TRIES - 1 or not _may_pass(exc):
                     raise EndpointUnreachable(
-                        f"{self.base} broke off: {reason_of(exc, _TIMEOUT)}.", remedy=_LATER, field="to"
+                        f"{self.base} broke off: {reason_of(exc, self._caller.timeout)}.", remedy=_LATER, field="to"
                     ) from exc
             time.sleep(self._pause * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
-    def _fetched(self, address: str, to: Path, length: int) -> int:
-        with self._session.get(self.base + address, timeout=_TIMEOUT, stream=True) as response:
-            if response.status_code == 200:
-                with to.open("wb") as writing:
-                    for chunk in response.iter_content(1 << 20):
-                        if writing.tell() + len(chunk) > length:
-                            raise _longer(f"{self.base}{address}", length)
-                        writing.write(chunk)
-            return response.status_code
+    def _fetched(self, address: str, to: Path, length: int, deadline: Deadline) -> int:
+        with self._caller.call("GET", self.base + address, deadline=deadline) as line:
+            status = line.answer().status_code
+            if status == 200:
+                longer = _longer(f"{self.base}{address}", length)
+                keep(to, line.pieces(), announced=length, most=length, longer=longer)
+            return status
 
-    def _once(self, method: str, address: str, body: bytes | Path | None, token: bool) -> Answer:
+    def _once(self, method: str, address: str, body: bytes | Path | None, token: bool, deadline: Deadline | None) -> Answer:
         with (
             _opened(body) as data,
-            self._session.request(
+            self._caller.call(
                 method,
                 self.base + address,
+                deadline=deadline,
+                sent=data.tell if isinstance(data, BufferedIOBase) else lambda: 0,
                 data=data,
                 auth=Bearer(self._token if token else None),
                 headers={} if body is None else {"Content-Type": _content_type(method)},
-                timeout=_TIMEOUT,
                 allow_redirects=not token,
-                stream=True,
-            ) as response,
+            ) as line,
         ):
-            return _answer(response)
+            return _answer(line)
 
     def _unless_unable(self, answer: Answer) -> Answer:
         """The answer, unless it says that the server cannot now."""
@@ -195,7 +205,7 @@ def _checked(url: str) -> SplitResult:
 
 
 @contextmanager
-def _opened(body: bytes | Path | None) -> Iterator[bytes | BinaryIO | None]:
+def _opened(body: bytes | Path | None) -> Iterator[bytes | BufferedIOBase | None]:
     """A file is opened for each try anew, because the last one may have read half of it."""
     if not isinstance(body, Path):
         yield body
@@ -212,10 +222,10 @@ def _content_type(method: str) -> str:
     return "application/json" if method == "POST" else "application/octet-stream"
 
 
-def _answer(response: requests.Response) -> Answer:
-    content = bytearray()
-    for chunk in response.iter_content(1 << 16):
-        content += chunk
+def _answer(line: Line) -> Answer:
+    response, content = line.answer(), bytearray()
+    for piece in line.pieces():
+        content += piece
         if len(content) > MAX_DOCUMENT:
             raise EndpointRefused(f"The answer has more than {MAX_DOCUMENT} bytes.", remedy="Check the address.", field="to")
     wait = response.headers.get("Retry-After", "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,10 +69,11 @@ class Documents:
 
 
 def _refuse_unwritable(form: str, file: Path) -> None:
-    if file.exists() and not file.is_file():
-        raise RecipeError(f"{file} is no file.", remedy="Name a file that may be written anew.", field=form)
-    above = next(folder for folder in file.parents if os.path.lexists(folder))
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if not stat.S_ISREG(file.stat().st_mode):
+                raise RecipeError(f"{file} is no file.", remedy="Name a file that may be written anew.", field=form)
+        above = next(folder for folder in file.parents if os.path.lexists(folder))
         with tempfile.TemporaryFile(dir=above):
             pass  # only an attempt tells: permissions, read-only mounts and full disks answer alike
     except OSError as exc:

@@ -134,6 +134,7 @@ class Changes:
         if review.verdict == "reject":
             return self._rejected(kept.change, head, review)
         refuse_stale(kept.change, head)
+        self._refuse_untrue(kept.change, head, find_blob)
         self._keep_review(change_id, review)
         return self._settled(self.read(change_id), present, online, find_blob)
 
@@ -176,10 +177,17 @@ class Changes:
 
     def _keep_blobs(self, change: Change, head: Head | None, find_blob: FindBlob) -> None:
         """Store what it names anew, so that reviewers can look at it."""
+        self._refuse_untrue(change, head, find_blob)
         for name in ("targets", roles.CHANNELS):
             role = change.targets(name)
             if role is not None and head is not None:
                 self._repository.keep_blobs(head.role(name).signed, role.signed, find_blob)
+
+    def _refuse_untrue(self, change: Change, head: Head | None, find_blob: FindBlob) -> None:
+        """A release that is not what is said of it; also one that waited while whoever made its model.sig was dropped."""
+        targets = change.targets()
+        if head is not None and targets is not None:
+            self._repository.refuse_untrue(head, targets.signed, find_blob)
 
     def _verified(self, change: Change, present: Present, review: Review) -> Review:
         """A review of these very bytes, by a key that holds one of the roles, with signatures that count."""

@@ -12,7 +12,9 @@ from pathlib import Path
 from mlpublish import settings
 from mlpublish.addresses import is_loopback
 from mlpublish.errors import NotFound, RecipeError, SigningError
+from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository.development import Development
+from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust.signer import Signer, signer_for
 
 
@@ -83,16 +85,18 @@ def root_of(app_id: str, given: Path | str | bytes | None, development: Developm
         Its bytes, or None if nobody names one; a development folder that others could have made says nothing.
 
     Raises:
-        NotFound: the file that was named does not exist.
+        NotFound: the file that was named does not exist, or is no regular file, such as a pipe that never ends.
     """
     if isinstance(given, bytes):
         return given
     file = Path(given) if given is not None else settings.load().app(app_id).root
     if file is not None:
         try:
-            return file.read_bytes()
+            return read_regular(file, MAX_DOCUMENT)
         except OSError as exc:
-            raise NotFound(f"The root {file} cannot be read.", remedy="Name the app's 1.root.json.", field="root") from exc
+            raise NotFound(
+                f"The root {file} cannot be read: {exc.strerror}.", remedy="Name the app's 1.root.json.", field="root"
+            ) from exc
     if development is None or not development.is_mine:
         return None
     try:

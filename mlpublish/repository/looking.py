@@ -21,8 +21,9 @@ from mlpublish.repository.head import Head, Read
 from mlpublish.repository.records import Kept
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present, refuse_other_base
+from mlpublish.trust.chain import holders_by
 from mlpublish.trust.changes import Change
-from mlpublish.trust.releases import beside_file, held_beside, held_bundle, holders_by, model_signer
+from mlpublish.trust.releases import beside_file, held_beside, held_bundle, model_signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ ever replaced, or start over. A crash at any write leaves the old state current,
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import BinaryIO
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
@@ -145,6 +147,8 @@ class AppRepository:
             rules.refuse_expired(name, role)
             _refuse_unsigned(head, {name: role})
             whole = all(self.store.exists(roles.stored_at(target)) for target in role.signed.targets.values())
+            if whole and name == "targets":
+                self.refuse_untrue(head, role.signed, lambda _: None)
         except (VerificationError, FormatError, EndpointRefused):
             return None  # junk, run out, against a rule, or signed by who no longer holds the role; numbers step over it
         return role if whole and role.signed.version == number else None
@@ -171,6 +175,8 @@ class AppRepository:
             roles.verify(root.signed, "root", root)
             roles.verify(root.signed, "targets", new.get("targets", head.targets))
         _refuse_unsigned(head, new)
+        if "targets" in new:
+            self.refuse_untrue(head, new["targets"].signed, find_blob)
         return new, root
 
     def _allowed(
@@ -241,6 +247,24 @@ class AppRepository:
             raise Conflict("Somebody else signs the first root at this moment.", remedy="Try again.", field="root")
         return True
 
+    def refuse_untrue(self, head: Head, new: Targets, find_blob: FindBlob) -> None:
+        """Hold the releases that an app role adds or alters against their bytes; see ``rules.refuse_untrue``.
+
+        Raises:
+            EndpointRefused: something was not handed in.
+            VerificationError, NewerFormat: one is not what is said of it.
+        """
+        rules.refuse_untrue(self.app_id, head, new, lambda target: self._opened(target, find_blob))
+
+    def _opened(self, target: TargetFile, find_blob: FindBlob) -> BinaryIO:
+        place = roles.stored_at(target)
+        if self.store.exists(place):
+            return self.store.open(place)
+        content = find_blob(target)
+        if content is None:
+            raise rules.not_handed_in(target)
+        return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
     def keep_blobs(self, old: Targets, new: Targets, find_blob: FindBlob) -> None:
         """Store what a role names anew, each under its digest.
 
@@ -253,11 +277,7 @@ class AppRepository:
                 continue
             content = find_blob(target)
             if content is None:
-                raise EndpointRefused(
-                    f"The bytes of {path} (sha256 {target.hashes['sha256'][:12]}) were not handed in.",
-                    remedy="Upload them first, then commit again.",
-                    field=path,
-                )
+                raise rules.not_handed_in(target)
             self.store.create(place, content)
 
     def _keep_root(self, head: Head, metadata: bytes) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Root
 
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import NotFound, RecipeError, VerificationError
@@ -30,12 +30,12 @@ from mlpublish.repository.records import Kept, Received
 from mlpublish.repository.review import Where, not_a_holder
 from mlpublish.trust import approval, lints, roles
 from mlpublish.trust.approval import Present
+from mlpublish.trust.chain import follow_roots
 from mlpublish.trust.changes import reviewed
 from mlpublish.trust.folders import ChangeFolder, present_in, read_change, write_change, write_review
 from mlpublish.trust.model_signature import name_of
 from mlpublish.trust.releases import beside_file, held_beside
 from mlpublish.trust.signer import Signer, signer_for
-from mlpublish.trust.verify import follow_roots
 
 
 def save(where: Where, out: Path, change_id: str | None = None) -> ChangeReport:
@@ -159,7 +159,7 @@ def _told_present(found: ChangeFolder) -> Present:
     """What the folder says was current; good enough to tell who must still sign, and nothing is signed here."""
     if found.change.founds or not found.roots:
         return Present()
-    return present_in(found, follow_roots(found.roots[0], found.roots, found.change.app_id))
+    return present_in(found, follow_roots(found.roots[0], found.roots, found.change.app_id).newest)
 
 
 def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: str | Path | None) -> Present:
@@ -180,7 +180,7 @@ def _verified(found: ChangeFolder, root: Path | str | bytes | None, repository: 
             remedy=f'Pass --root 1.root.json, or set root under [apps."{found.change.app_id}"] in mlpublish.toml.',
             field="root",
         )
-    newest: Metadata[Root] = follow_roots(trusted, found.roots, found.change.app_id)
+    newest = follow_roots(trusted, found.roots, found.change.app_id).newest
     present = present_in(found, newest)
     approval.refuse_other_base(found.change, present)
     return present

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from mlpublish.errors import AlreadyPublished, EndpointRefused, Expired
-from mlpublish.formats.channel import Channel
+from mlpublish.errors import AlreadyPublished, DigestMismatch, EndpointRefused, Expired, NewerFormat, VerificationError
+from mlpublish.formats.archive import Archive
+from mlpublish.formats.channel import Channel, bundle_path, model_signature_path, release_paths
 from mlpublish.formats.policy import Policy
-from mlpublish.formats.wire import digest_of
+from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.repository.head import LARGEST_JUMP, Head
 from mlpublish.repository.online import Online
 from mlpublish.trust import lints, roles
+from mlpublish.trust.bundles import check_listed, held_facts
+from mlpublish.trust.chain import holders_by
+from mlpublish.trust.links import named, verified
+from mlpublish.trust.model_signature import contents_said, name_said, verify_model_signature
 
 FindBlob = Callable[[TargetFile], bytes | Path | None]
+OpenBlob = Callable[[TargetFile], BinaryIO]
 _LARGEST_ROLE = 4_500_000  # bytes; python-tuf's client takes 5,000,000
 _LARGEST_ROOT = 500_000  # bytes; python-tuf's client takes 512,000
 _LARGEST_CHANNEL = 1024 * 1024  # bytes
 _LONGEST = 400  # days; more is a clock that is wrong
+_SIGN_AGAIN = (
+    "Nothing was published. Sign the bundle again with a key that holds the app role now; if it is a change that waits, "
+    "reject that first (mlpublish review reject)."
+)
 
 
 def refuse_expired(name: str, role: Metadata[Root] | Metadata[Targets]) -> None:
@@ -78,6 +90,69 @@ def refuse_other_bytes(head: Head, new: Targets) -> None:
                 remedy="Sign the bundle under the next number (leave out --number).",
                 field="number",
             )
+
+
+def refuse_untrue(app_id: str, head: Head, new: Targets, open_blob: OpenBlob) -> None:
+    """A release whose bundle is none, or is not what is said of it: its number stands for it for ever, and ``verify`` fails.
+
+    Held is what costs no reading of the models: the zip's structure, its manifest and every file's length, what the role
+    says of them, and ``model.sig`` over the manifest's list. That the files are those of the list, devices and ``verify`` see.
+    What stands there already is not looked at again, so that nobody is stopped by what somebody else once published.
+
+    Args:
+        open_blob: opens what was handed in for a target, its digest verified.
+    """
+    old = head.targets.signed.targets
+    altered = {path for path, target in new.targets.items() if path.startswith("releases/") and old.get(path) != target}
+    for number in sorted({int(path.split("/")[1]) for path in altered}):
+        try:
+            with verified():
+                _hold(app_id, head, new, number, open_blob)
+        except NewerFormat as exc:
+            exc.remedy = "Let whoever runs this repository upgrade mlpublish first."
+            raise
+        except VerificationError as exc:
+            exc.remedy = _SIGN_AGAIN
+            raise
+
+
+def _hold(app_id: str, head: Head, new: Targets, number: int, open_blob: OpenBlob) -> None:
+    old, facts = head.targets.signed.targets, roles.releases_of(new).get(number)
+    path, beside = bundle_path(number), model_signature_path(number)
+    with named(path):
+        if facts is None or facts.app_id != app_id:
+            raise VerificationError(
+                f"The app role names no bundle of release {number} for {app_id}.", remedy=_SIGN_AGAIN, field="app"
+            )
+    for each in release_paths(number):
+        if each in new.targets:
+            with named(each), open_blob(new.targets[each]) as stream:
+                _refuse_other_length(new.targets[each], stream)
+    with named(path), open_blob(new.targets[path]) as stream:
+        archive = Archive.read(stream)
+        manifest = held_facts(facts, archive)
+        check_listed(manifest, archive)
+        contents, name = contents_said(manifest, archive), name_said(manifest)
+    if beside in new.targets and (path not in old or old.get(beside) != new.targets[beside]):
+        with named(beside), open_blob(new.targets[beside]) as stream:
+            verify_model_signature(stream.read(MAX_DOCUMENT), contents, holders_by([head.root.signed]), name=name)
+
+
+def _refuse_other_length(target: TargetFile, stream: BinaryIO) -> None:
+    length = stream.seek(0, os.SEEK_END)
+    if length != target.length:
+        raise DigestMismatch(
+            f"It has {length} bytes, and the app role says {target.length}.", remedy=_SIGN_AGAIN, field="length"
+        )
+
+
+def not_handed_in(target: TargetFile) -> EndpointRefused:
+    """What an edit names, and nobody handed in."""
+    return EndpointRefused(
+        f"The bytes of {target.path} (sha256 {target.hashes['sha256'][:12]}) were not handed in.",
+        remedy="Upload them first, then commit again.",
+        field=target.path,
+    )
 
 
 def refuse_mistakes(role: Metadata[Root] | Metadata[Targets]) -> None:

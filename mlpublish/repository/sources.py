@@ -9,15 +9,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from mlpublish.errors import EndpointRefused, EndpointUnreachable, NotFound, RecipeError, StorageError, VerificationError
+from mlpublish.errors import EndpointRefused, EndpointUnreachable, NotFound, RecipeError, VerificationError
 from mlpublish.formats.wire import MAX_DOCUMENT, is_relative_path
+from mlpublish.repository.arriving import announced_by, keep
 from mlpublish.repository.endpoint import Endpoint
 from mlpublish.storage.in_folder import read_regular
 
 LONGEST_ZIP = 16 * 1024**3  # bytes
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+_WHOLE = 3600.0  # seconds that a file may take
 _REDIRECTS = 3
 _RESTORE = "Get it again from where it was made, or restore it from a backup."
 
@@ -77,39 +78,43 @@ class AtEndpoint:
             yield place
 
 
-def download_zip(url: str, folder: Path, *, most: int = LONGEST_ZIP) -> Path:
+def download(url: str, place: Path, *, most: int, stall: float = 30.0, whole: float = _WHOLE) -> None:
     """Fetch a file that nobody vouches for; what it is, its verification says.
 
     Args:
-        folder: where it is written, under the last part of the address.
+        place: where it is written.
         most: bytes that are taken of it.
+        stall: seconds for which next to nothing may come.
+        whole: seconds after which all of it has to be here.
 
     Raises:
         NotFound: there is none.
-        EndpointUnreachable: no answer came, or it broke off.
+        EndpointUnreachable: no answer came, or it broke off, or takes too long.
         EndpointRefused: the answer is a web page, or no.
         VerificationError: it is longer.
-        StorageError: the disk is full.
+        StorageError: the disk has no room for it.
     """
     import requests
 
-    from mlpublish.connections import Bearer, new_session, reason_of
+    from mlpublish.connections import new_session, reason_of
+    from mlpublish.line import Caller, Deadline
 
-    name = unquote(urlsplit(url).path.rpartition("/")[2])
-    place = folder / (name if is_relative_path(name) else "bundle.zip")
-    try:
-        with (
-            new_session(redirects=_REDIRECTS) as session,
-            session.get(url, timeout=_TIMEOUT, stream=True, auth=Bearer()) as response,
-        ):
-            _refuse_answer(url, response.status_code, response.headers.get("Content-Type", ""))
-            _write(place, response.iter_content(1 << 20), most)
-    except requests.RequestException as exc:
-        told = "redirects in a circle" if isinstance(exc, requests.TooManyRedirects) else reason_of(exc, _TIMEOUT)
-        raise EndpointUnreachable(
-            f"{url} cannot be fetched: {told}.", remedy="Check the address, then run the command again.", field="what"
-        ) from exc
-    return place
+    with new_session(redirects=_REDIRECTS) as session:
+        caller = Caller(session, stall=stall)
+        try:
+            with caller.call("GET", url, deadline=Deadline(whole)) as line:
+                answer = line.answer()
+                _refuse_answer(url, answer.status_code, answer.headers.get("Content-Type", ""))
+                longer = VerificationError(
+                    f"{place.name} has more than {most} bytes.", remedy="No bundle is that long.", field=place.name
+                )
+                keep(place, line.pieces(), announced=announced_by(answer.headers), most=most, longer=longer)
+        except requests.RequestException as exc:
+            raise EndpointUnreachable(
+                f"{url} cannot be fetched: {reason_of(exc, caller.timeout)}.",
+                remedy="Check the address, then run the command again.",
+                field="what",
+            ) from exc
 
 
 def refuse_secrets(url: str) -> str:
@@ -144,22 +149,3 @@ def _refuse_answer(url: str, status: int, kind: str) -> None:
             field="what",
             status=status if status >= 400 else 400,
         )
-
-
-def _write(place: Path, pieces: Iterator[bytes], most: int) -> None:
-    try:
-        with place.open("wb") as writing:
-            for piece in pieces:
-                if writing.tell() + len(piece) > most:
-                    raise VerificationError(
-                        f"{place.name} has more than {most} bytes.", remedy="No bundle is that long.", field=place.name
-                    )
-                writing.write(piece)
-    except OSError as exc:
-        import requests
-
-        if isinstance(exc, requests.RequestException):  # it is an OSError too
-            raise
-        raise StorageError(
-            f"{place.name} cannot be kept: {exc.strerror}.", remedy="Make room where TMPDIR points.", field="what"
-        ) from exc

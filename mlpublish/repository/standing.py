@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuf.api.metadata import Root
-
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import VerificationError
 from mlpublish.formats.channel import ReleaseFacts, bundle_path, model_signature_path, signature_path
@@ -17,8 +15,9 @@ from mlpublish.repository.head import Head, target_in
 from mlpublish.repository.sources import Source
 from mlpublish.trust import roles
 from mlpublish.trust.beside import Beside, detached
+from mlpublish.trust.chain import Chain
 from mlpublish.trust.links import named
-from mlpublish.trust.releases import held_bundle, holders_by, model_signer
+from mlpublish.trust.releases import held_bundle
 from mlpublish.trust.trusted import Trust
 from mlpublish.trust.verify import evidence_limits, files_of, model_signature_of, of_a_release, unheld, whole
 
@@ -30,13 +29,13 @@ class Standing:
     """What an app role names, and where it is read from.
 
     Args:
-        roots: every root of the app: a model.sig may be of a key that held the app role once.
+        chain: every root of the app: a model.sig may be of a key that held the app role once.
         tell: is told which bundle is read.
     """
 
     source: Source
     head: Head
-    roots: tuple[Root, ...]
+    chain: Chain
     trust: Trust
     tell: Callable[[str], None]
 
@@ -108,5 +107,4 @@ class Standing:
         if target is None:
             return Beside()
         with named(path):
-            key = model_signer(target_in(self.source.read, target), bundle, holders_by(self.roots))
-        return Beside() if key is None else model_signature_of(key, self.head.root)
+            return model_signature_of(target_in(self.source.read, target), bundle, self.chain)

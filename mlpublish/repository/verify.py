@@ -12,18 +12,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from mlpublish import settings
 from mlpublish.artifacts import check_app_id
 from mlpublish.errors import EndpointRefused, NotFound, RecipeError
 from mlpublish.formats.manifest import MANIFEST_PATH
-from mlpublish.formats.wire import MAX_DOCUMENT, Reader
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader, is_relative_path
 from mlpublish.reports import VerifyReport
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Endpoint, endpoint_for
 from mlpublish.repository.head import TIMESTAMP
 from mlpublish.repository.place import Place
-from mlpublish.repository.sources import AtEndpoint, InFolder, Source, download_zip, refuse_secrets
+from mlpublish.repository.sources import LONGEST_ZIP, AtEndpoint, InFolder, Source, download, refuse_secrets
 from mlpublish.repository.whole import verify_repository
 from mlpublish.trust import roles
 from mlpublish.trust.folders import CHANGE, read_document
@@ -38,6 +39,7 @@ Tell = Callable[[str], None]
 _OWN_WORD = (
     "Trust: nobody named a root, so the development folder's own was taken; whoever made that folder could have made all of it."
 )
+_LONGEST_NAME = 200  # characters; a file system takes 255 bytes
 _OF_AN_APP = re.compile(r"(https?://.+?)/apps/([^/]+)/?")
 
 
@@ -139,14 +141,15 @@ class _Asked:
         """Fetch a zip, and the signature beside it that would be looked for on a disk."""
         with tempfile.TemporaryDirectory(prefix="mlpublish-verify-") as scratch:
             self.tell(url)
-            path = download_zip(url, Path(scratch))
+            path = Path(scratch, _last_part(url))
+            download(url, path, most=LONGEST_ZIP)
             trusted = self.root is not None or self.pin is not None
             if trusted and self.signature is None:
                 rsa = self.pin is not None and read_pin(pin_text(self.pin)).keytype == "rsa"
                 beside = f"{url}{DETACHED}" if rsa else f"{url.rpartition('/')[0]}/{MODEL_SIGNATURE}"
                 place = Path(f"{path}{DETACHED}") if rsa else path.with_name(MODEL_SIGNATURE)
                 with suppress(NotFound):  # that it is missing is told as on a disk
-                    download_zip(beside, Path(scratch), most=MAX_DOCUMENT).replace(place)
+                    download(beside, place, most=MAX_DOCUMENT)
             report = self._in_hand(path, self.root)
         bundle = None if report.bundle is None else replace(report.bundle, path=Path(path.name))
         return replace(report, what=url, bundle=bundle)
@@ -240,7 +243,13 @@ class _Asked:
         return bound if isinstance(bound, str) else None
 
 
+def _last_part(url: str) -> str:
+    """What an address calls its file, where a file may be called that, and its signature too."""
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    return name if is_relative_path(name) and len(name) <= _LONGEST_NAME else "bundle.zip"
+
+
 def _app_of(folder: Path) -> str:
     """Whose release a folder says that it is."""
     with verified(), named(RECORD):
-        return Reader.parse(read_document(folder / RECORD), what=RECORD).text("app")
+        return check_app_id(Reader.parse(read_document(folder / RECORD), what=RECORD).text("app"))

@@ -22,11 +22,11 @@ from mlpublish.repository.offering import Approved
 from mlpublish.repository.sources import Source
 from mlpublish.repository.standing import Standing
 from mlpublish.trust import roles
+from mlpublish.trust.chain import Chain, follow_roots, root_link
 from mlpublish.trust.links import named
 from mlpublish.trust.pin import root_under
-from mlpublish.trust.reporting import ending, report_on
+from mlpublish.trust.reporting import report_on, warnings_on
 from mlpublish.trust.trusted import Trust
-from mlpublish.trust.verify import follow_roots, root_link
 
 Tell = Callable[[str], None]
 
@@ -46,12 +46,12 @@ def verify_repository(source: Source, app_id: str, trust: Trust, *, what: Path |
     trusted = _trusted(source, trust)
     reading = _Reading(source, root_link(trusted))
     head = reading.head(app_id, trusted.to_bytes())
-    roots = _hold_roots(source, head, trusted, app_id)
+    chain = _hold_roots(source, head, trusted, app_id)
     _hold_versions(head, reading.snapshot)
     _refuse_expired(head)
     _hold_shapes(head)
     _hold_policy(source, head)
-    standing = Standing(source=source, head=head, roots=roots, trust=trust, tell=tell)
+    standing = Standing(source=source, head=head, chain=chain, trust=trust, tell=tell)
     releases, found = standing.releases(), _channels(source, head)
     withdrawn = tuple(told for channel in found for told in _hold_channel(head, channel))
     told = _roles(head)
@@ -62,7 +62,7 @@ def verify_repository(source: Source, app_id: str, trust: Trust, *, what: Path |
         roles=told,
         channels=found,
         parts=releases,
-        warnings=(*ending(told), *withdrawn),
+        warnings=(*warnings_on(told, head.root, head.targets), *withdrawn),
         proven=(
             f"The roots hold from {trusted.signed.version} to {head.root.signed.version}; every role has the signatures that "
             "it needs, none has expired, and timestamp and snapshot name exactly the versions that stand here.",
@@ -114,9 +114,9 @@ def _trusted(source: Source, trust: Trust) -> Metadata[Root]:
         return roles.parse(first if trust.pin is None else root_under(trust.pin, first), Root, "root")
 
 
-def _hold_roots(source: Source, head: Head, trusted: Metadata[Root], app_id: str) -> tuple[Root, ...]:
+def _hold_roots(source: Source, head: Head, trusted: Metadata[Root], app_id: str) -> Chain:
     """Every root from the first on has to stand there: apps start from any of them, and a pinned key from the first."""
-    chain, data = [], []
+    data = []
     for version in range(1, head.root.signed.version + 1):
         with named(f"{version}.root.json"):
             data.append(source.read(f"metadata/{version}.root.json"))
@@ -125,10 +125,7 @@ def _hold_roots(source: Source, head: Head, trusted: Metadata[Root], app_id: str
                 raise VerificationError(
                     f"Root {root.signed.version} stands under the number {version}.", remedy=_RESTORE, field="root"
                 )
-            chain.append(root.signed)
-    follow_roots(data[0], data, app_id)
-    follow_roots(trusted.to_bytes(), data, app_id)
-    return tuple(chain)
+    return follow_roots(trusted.to_bytes(), data, app_id)
 
 
 def _hold_versions(head: Head, snapshot: bytes) -> None:

@@ -18,11 +18,12 @@ from mlpublish.repository.edits import edits_for
 from mlpublish.repository.head import Head, Read, target_in
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.chain import holders_by
 from mlpublish.trust.changes import Change, reviewed
 from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.intents import Intent
 from mlpublish.trust.model_signature import contents_of, name_of, sign_model, signs_models
-from mlpublish.trust.releases import holders_by, model_signer, write_release
+from mlpublish.trust.releases import model_signer, write_release
 from mlpublish.trust.signer import Signer, signer_for
 
 

@@ -5,6 +5,7 @@ Neither says for which app the bundle is, nor that it is the newest: what one pr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ def read_beside(file: Path, option: str) -> bytes:
     Raises:
         VerificationError: it is not.
     """
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise VerificationError(
             f"There is no {file}, and a bundle by itself carries no signature.",
             remedy=f"Put the one that mlpublish sign {option} wrote beside it as {file.name}, or name it with --signature.",

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import BundleError, DigestMismatch, NotFound
+from mlpublish.errors import BundleError, DigestMismatch, NotFound, VerificationError
 from mlpublish.formats.archive import Archive
+from mlpublish.formats.channel import ReleaseFacts
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
+from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 
 
@@ -54,6 +56,37 @@ def read_manifest(archive: Archive) -> Manifest:
 def manifest_digest(archive: Archive) -> str:
     """sha256 of the manifest as it stands there: a member that this version does not know counts too."""
     return digest_of(archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT))
+
+
+def held_facts(facts: ReleaseFacts, archive: Archive) -> Manifest:
+    """A bundle's manifest, once everything that an app role says of the bundle beside its bytes is so.
+
+    Raises:
+        BundleError, FormatError: the archive holds no manifest, or one that is not read here.
+        VerificationError: the role says of it what is not so.
+    """
+    manifest = read_manifest(archive)
+    least = minimum_os(manifest.specification_version, facts.platform)
+    said = (facts.name, facts.version, facts.unpacked_length, facts.minimum_os, facts.manifest)
+    if said != (manifest.name, manifest.version, manifest.unpacked_length, least, manifest_digest(archive)):
+        raise VerificationError(
+            f"The app role says of release {facts.number}: {facts.name} {facts.version}, {facts.unpacked_length} bytes "
+            f"unpacked, from system {facts.minimum_os}, manifest {facts.manifest[:12]}…; its bundle is {manifest.name} "
+            f"{manifest.version}, {manifest.unpacked_length} bytes, from {least}, manifest {manifest_digest(archive)[:12]}….",
+            remedy="Do not sign it. Ask whoever proposed it to sign the bundle again.",
+            field="custom",
+        )
+    return manifest
+
+
+def check_listed(manifest: Manifest, archive: Archive) -> None:
+    """Hold a manifest against the names and lengths in an archive, without reading what the files hold.
+
+    Raises:
+        DigestMismatch: a file is missing, added, or of another length than the manifest says.
+    """
+    said = {str(entry.path): entry.sha256 for entry in manifest.files}
+    check_contents(manifest, {entry.name: (entry.length, said.get(entry.name, "")) for entry in archive.entries})
 
 
 def check_contents(manifest: Manifest, found: Mapping[str, tuple[int, str]]) -> None:

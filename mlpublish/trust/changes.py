@@ -20,7 +20,6 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import Key, Signature
 from tuf.api.metadata import Metadata, Root, Targets
-from tuf.api.serialization import SerializationError
 
 from mlpublish.artifacts import check_app_id
 from mlpublish.errors import RecipeError, VerificationError
@@ -35,7 +34,6 @@ ROLES = ("root", "targets", "channels")  # each is appointed by one before it
 KEY_ID = "[0-9a-f]{64}"
 CHANGE_ID = r"(root|targets|channels)-[0-9]{1,19}-[0-9a-f]{32}"
 _SIGNATURE = "([0-9a-f]{2}){1,2048}"
-_DEEPEST = 32
 _DOMAIN = b"mlpublish review statement\n"  # no bytes that are signed here are a role's, nor the other way round
 
 
@@ -71,13 +69,7 @@ class Edit:
         """
         present = reader.optional("present", reader.digest) or ""
         edit = cls(base=reader.whole_number("base"), metadata=reader.text("metadata").encode(), present=present)
-        role = roles.parse_named(edit.metadata, name)
-        try:
-            signable = _depth(role.signed.to_dict()) <= _DEEPEST and bool(role.signed_bytes)
-        except SerializationError:
-            signable = False
-        if not signable:
-            reader.refuse("metadata", f"a role of whole numbers and proper text, at most {_DEEPEST} levels deep")
+        roles.parse_named(edit.metadata, name)
         return edit
 
 
@@ -205,16 +197,6 @@ def _app_id(reader: Reader) -> str:
         return check_app_id(reader.text("app"))
     except RecipeError:
         reader.refuse("app", "an app's bundle id")
-
-
-def _depth(value: object) -> int:
-    """How deep something is nested; level by level, so that nothing is too deep to be measured."""
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
-        level = [inner for each in nested for inner in each]
-    return depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,11 @@ from mlpublish.storage.in_folder import read_regular, replace_file
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import Change, Review
+from mlpublish.trust.links import named
 
 CHANGE = "change.json"
 MOST_REVIEWS = 64
+MOST_ROOTS, LONGEST_ROOT = 256, 512_000  # bytes; as many and as long as python-tuf's client takes (ngclient/config.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,37 @@ def read_change(folder: Path) -> ChangeFolder:
 
 
 def read_roots(folder: Path) -> tuple[bytes, ...]:
-    """The chain of roots that came along, by version."""
-    files = [file for file in _part(folder, "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal()]
-    return tuple(read_document(file) for file in sorted(files, key=lambda file: int(file.name.partition(".")[0])))
+    """The chain of roots that came along, by version.
+
+    Raises:
+        FormatError: one is none, or stands under another number than its own; or they are more than any chain has.
+    """
+    named_so = (file for file in _part(folder, "roots").glob("*.root.json") if file.name.partition(".")[0].isdecimal())
+    files = sorted((int(file.name.partition(".")[0]), file) for file in named_so)
+    if len(files) > MOST_ROOTS:
+        raise _too_many_roots(f"{folder} holds {len(files)} roots, and at most {MOST_ROOTS} are read.")
+    chain, left = [], MAX_DOCUMENT
+    for number, file in files:
+        chain.append(_root(file, number))
+        left -= len(chain[-1])
+        if left < 0:
+            raise _too_many_roots(f"{folder} holds roots of more than {MAX_DOCUMENT} bytes in all.")
+    return tuple(chain)
+
+
+def _root(file: Path, number: int) -> bytes:
+    data = read_document(file, LONGEST_ROOT)
+    with named(file.name):
+        version = roles.parse(data, Root, "root").signed.version
+        if version != number:
+            raise FormatError(
+                f"Root {version} stands under the number {number}.", remedy="Get the folder again; it is altered.", field="root"
+            )
+    return data
+
+
+def _too_many_roots(problem: str) -> FormatError:
+    return FormatError(problem, remedy="Get the folder again; it is altered.", field="roots")
 
 
 def read_reviews(folder: Path) -> tuple[Review, ...]:
@@ -141,7 +171,7 @@ def _review(file: Path) -> Review:
     return review
 
 
-def read_document(file: Path) -> bytes:
+def read_document(file: Path, most: int = MAX_DOCUMENT) -> bytes:
     """A document's bytes, which are a regular file's: a link could name what only its reader may read.
 
     Raises:
@@ -149,7 +179,7 @@ def read_document(file: Path) -> bytes:
         FormatError: it is longer than any document may be.
     """
     try:
-        return read_regular(file, MAX_DOCUMENT, links=False)
+        return read_regular(file, most, links=False)
     except OSError as exc:
         kind = FormatError if exc.errno == errno.EFBIG else NotFound
         raise kind(f"{file} cannot be read: {exc.strerror}.", remedy="Get the folder again.", field=file.name) from exc

@@ -27,7 +27,7 @@ from securesystemslib.signer import Key
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import DigestMismatch, SigningError, VerificationError
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.manifest import MANIFEST_PATH
+from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
 from mlpublish.formats.wire import Reader, digest_of, dump
 from mlpublish.trust.bundles import manifest_digest
 from mlpublish.trust.keys import crypto_key
@@ -49,13 +49,22 @@ def signs_models(key: Key) -> bool:
 def contents_of(bundle: Bundle) -> dict[str, str]:
     """path -> sha256 of every file that unpacking a bundle gives, its manifest too; the bundle must have been read whole."""
     with bundle.path.open("rb") as stream:
-        manifest = manifest_digest(Archive.read(stream))
-    return {str(entry.path): entry.sha256 for entry in bundle.manifest.files} | {MANIFEST_PATH: manifest}
+        return contents_said(bundle.manifest, Archive.read(stream))
+
+
+def contents_said(manifest: Manifest, archive: Archive) -> dict[str, str]:
+    """The same by the word of the manifest in an archive; whether the files are so, nobody looked."""
+    return {str(entry.path): entry.sha256 for entry in manifest.files} | {MANIFEST_PATH: manifest_digest(archive)}
 
 
 def name_of(bundle: Bundle) -> str:
     """What a statement calls the model that it is about; the folder that it is unpacked into may be called anything."""
-    return f"{bundle.manifest.name}-{bundle.manifest.version}"
+    return name_said(bundle.manifest)
+
+
+def name_said(manifest: Manifest) -> str:
+    """The same by the word of a manifest."""
+    return f"{manifest.name}-{manifest.version}"
 
 
 def sign_model(contents: Mapping[str, str], signer: Signer, *, name: str) -> bytes:

@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from securesystemslib.signer import Key, Signature
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from mlpublish.artifacts import App, Bundle, Release
 from mlpublish.errors import BundleError, DigestMismatch, FormatError, NotFound, SigningError, VerificationError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import ReleaseFacts, beside_paths, bundle_path, model_signature_path
-from mlpublish.formats.minimum_os import minimum_os
 from mlpublish.formats.wire import Reader, digest_of, digest_of_stream, dump
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
-from mlpublish.trust.bundles import manifest_digest, open_bundle
+from mlpublish.trust.bundles import held_facts, open_bundle
+from mlpublish.trust.chain import follow_roots, holders_by
 from mlpublish.trust.changes import Change, Review
 from mlpublish.trust.folders import CHANGE, ChangeFolder, read_change, read_document, read_roots, write_change
 from mlpublish.trust.links import named
@@ -48,9 +48,8 @@ class SignedRelease:
         metadata: its bytes.
         roots: the chain of roots that came with it, by version.
         change: the change that it is; None in a folder that an mlpublish before 0.2 wrote.
-        beside: target path -> bytes of what lies beside the bundle, each as the role names it.
-        model_signed_by: the key whose ``model.sig`` holds over what is in the bundle; None if the role names none. It is one
-            of the app role's by the word of a root that came along.
+        beside: target path -> bytes of what lies beside the bundle, each as the role names it; who made a ``model.sig``
+            among them, the roots that came along cannot say (``model_signer``, with keys that are trusted).
     """
 
     release: Release
@@ -59,7 +58,6 @@ class SignedRelease:
     roots: tuple[bytes, ...]
     change: ChangeFolder | None = None
     beside: Mapping[str, bytes]
-    model_signed_by: Key | None = None
 
 
 def write_release(
@@ -104,17 +102,23 @@ def write_release(
     return Release(folder=folder, app=app, number=number, bundle=moved, base=base, model_signed_by=model_signed_by)
 
 
-def read_release(folder: Path, on_bytes: Callable[[int], None] = lambda _: None) -> SignedRelease:
+def read_release(
+    folder: Path,
+    on_bytes: Callable[[int], None] = lambda _: None,
+    hold: Callable[[Metadata[Targets], str], None] = lambda _role, _app_id: None,
+) -> SignedRelease:
     """Read a release's folder; the bundle is read whole and held against the role that names it, and so is what lies beside.
 
     Args:
         on_bytes: see ``open_bundle``.
+        hold: gets the role and whose it shall be before its word is held against anything: verify it here.
 
     Raises:
         NotFound: the folder is no release, or what the role names is not there.
         FormatError, BundleError: a part of it is broken; ``field`` names the file.
         DigestMismatch: a file is not the one that was signed.
-        VerificationError: its model.sig does not hold.
+        VerificationError: the role says of the bundle what is not so, the roots are no chain, or none of the keys that they
+            name made its model.sig.
     """
     if not (folder / RECORD).is_file():
         raise NotFound(f"{folder} is no release.", remedy="Name the folder that mlpublish sign wrote.", field="release")
@@ -132,22 +136,21 @@ def read_release(folder: Path, on_bytes: Callable[[int], None] = lambda _: None)
         if change is not None:
             _countersign(targets, change)
     roots = read_roots(folder)
+    hold(targets, app.id)
     with named(file.name):
-        bundle = _opened(file, targets.signed, number, on_bytes)
-        _hold(targets.signed, bundle, app, number)
+        bundle = held_bundle(targets.signed, number, file, on_bytes)
+        _hold_app(facts_in(targets.signed, number), app)
     beside = held_beside(targets.signed, number, file)
-    with named("roots"):
-        holders = holders_by(roles.parse(data, Root, "root").signed for data in roots)
-    signed_by = model_signer(beside.get(model_signature_path(number)), bundle, holders)
-    keyid = None if signed_by is None else signed_by.keyid
+    chain = follow_roots(roots[0], roots).held if roots else ()
+    holders = holders_by(each.signed for each in chain)  # by nobody's word: enough to find a slip before anything is sent
+    model_signer(beside.get(model_signature_path(number)), bundle, holders)
     return SignedRelease(
-        release=Release(folder=folder, app=app, number=number, bundle=bundle, base=base, model_signed_by=keyid),
+        release=Release(folder=folder, app=app, number=number, bundle=bundle, base=base),
         targets=targets,
         metadata=targets.to_bytes(),
         roots=roots,
         change=change,
         beside=beside,
-        model_signed_by=signed_by,
     )
 
 
@@ -182,19 +185,8 @@ def held_bundle(targets: Targets, number: int, file: Path, on_bytes: Callable[[i
     facts, target = facts_in(targets, number), targets.targets[bundle_path(number)]
     if target.hashes.get("sha256") != bundle.sha256 or target.length != bundle.length:
         raise _other_bytes(number, bundle.sha256, target)
-    manifest = bundle.manifest
     with file.open("rb") as stream:
-        digest = manifest_digest(Archive.read(stream))
-    told = (facts.name, facts.version, facts.unpacked_length, facts.minimum_os, facts.manifest)
-    least = minimum_os(manifest.specification_version, facts.platform)
-    if told != (manifest.name, manifest.version, manifest.unpacked_length, least, digest):
-        raise VerificationError(
-            f"The app role says of release {number}: {facts.name} {facts.version}, {facts.unpacked_length} bytes unpacked, "
-            f"from system {facts.minimum_os}; its bundle is {manifest.name} {manifest.version}, "
-            f"{manifest.unpacked_length} bytes, from {least}.",
-            remedy="Do not sign it. Ask whoever proposed it to sign the bundle again.",
-            field="custom",
-        )
+        held_facts(facts, Archive.read(stream))
     return bundle
 
 
@@ -238,11 +230,6 @@ def model_signer(signature: bytes | None, bundle: Bundle, keys: Iterable[Key]) -
         return None
     with named(MODEL_SIGNATURE):
         return verify_model_signature(signature, contents_of(bundle), keys, name=name_of(bundle))
-
-
-def holders_by(roots: Iterable[Root]) -> tuple[Key, ...]:
-    """Every key that held the app role by the word of one of these roots."""
-    return tuple(root.keys[keyid] for root in roots for keyid in root.roles["targets"].keyids if keyid in root.keys)
 
 
 def beside_file(bundle: Path, path: str) -> Path:
@@ -290,14 +277,10 @@ def _opened(file: Path, targets: Targets, number: int, on_bytes: Callable[[int],
         raise _other_bytes(number, found, target) from exc
 
 
-def _hold(targets: Targets, bundle: Bundle, app: App, number: int) -> None:
-    """The signed role must say of the bundle exactly what the bundle is."""
-    facts, target = facts_in(targets, number), targets.targets[bundle_path(number)]
-    if target.hashes["sha256"] != bundle.sha256 or target.length != bundle.length:
-        raise _other_bytes(number, bundle.sha256, target)
+def _hold_app(facts: ReleaseFacts, app: App) -> None:
     if (facts.app_id, facts.platform) != (app.id, app.platform) or app.version not in facts.app_versions:
         raise VerificationError(
-            f"Release {number} is signed for {facts.app_id} {', '.join(facts.app_versions)} on {facts.platform}.",
+            f"Release {facts.number} is signed for {facts.app_id} {', '.join(facts.app_versions)} on {facts.platform}.",
             remedy="Publish it for the app that it was signed for.",
             field="app",
         )

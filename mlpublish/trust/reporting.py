@@ -1,4 +1,4 @@
-"""A verified role as the reports show it: who signed, out of whom, until when; and what ends soon."""
+"""A verified role as the reports show it: who signed, out of whom, until when; and what is to be warned of in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from mlpublish.reports import RoleReport
 from mlpublish.trust import roles
 from mlpublish.trust.intents import holder
+from mlpublish.trust.lints import lint
 
 # where a server renews them, they live 7, 7 and 1 days
 _SOON = timedelta(days=14)
@@ -46,7 +47,12 @@ def report_of(delegator: Root | Targets, name: str, data: bytes) -> RoleReport:
     return report_on(delegator, name, roles.parse(data, Targets, name))
 
 
-def ending(reports: Iterable[RoleReport]) -> tuple[str, ...]:
+def warnings_on(reports: Iterable[RoleReport], root: Metadata[Root], targets: Metadata[Targets]) -> tuple[str, ...]:
+    """What runs out soon, and what mlpublish would never sign: one key under two ids is one signer that counts for two."""
+    return (*_ending(reports), *(f"{found.problem} {found.remedy}" for found in lint(root, targets) if found.refused))
+
+
+def _ending(reports: Iterable[RoleReport]) -> tuple[str, ...]:
     """A sentence for each role that runs out soon: within 14 days, or, where a machine renews it, when that is overdue."""
     return tuple(
         f"The {each.role} role expires on {each.expires:%Y-%m-%d %H:%M} UTC; devices refuse what is expired."

@@ -12,7 +12,6 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
@@ -37,6 +36,7 @@ APP_FIELD = "x-mlpublish-app"
 _CHANNEL_PATHS = rf"channels/{NAME}/{NAME}\.json"
 _APP_PATHS = r"policy\.json|releases/[1-9][0-9]{0,18}/(bundle\.zip(\.sig)?|model\.sig)"
 ROOT_DAYS, CHANNELS_DAYS = 365, 90
+_DEEPEST = 32  # levels
 SCHEMES = ("ecdsa-sha2-nistp256", "ed25519", "rsa-pkcs1v15-sha256")  # what a phone verifies with system frameworks
 
 
@@ -205,7 +205,7 @@ def parse(data: bytes, kind: type[S], what: str) -> Metadata[S]:
     """Read a role's bytes.
 
     Raises:
-        FormatError: they are no metadata, or of another type.
+        FormatError: they are no metadata, of another type, or say what TUF's canonical JSON cannot write, and nobody signs.
     """
     try:
         role: Metadata[S] = Metadata[S].from_bytes(data)
@@ -213,7 +213,27 @@ def parse(data: bytes, kind: type[S], what: str) -> Metadata[S]:
         raise FormatError(f"{what} is no TUF metadata.", remedy=_AGAIN, field=what) from exc
     if not isinstance(role.signed, kind):
         raise FormatError(f"{what} is of type {role.signed.type}, not {kind.type}.", remedy=_AGAIN, field=what)
+    if not _is_signable(role.signed.to_dict()):
+        raise FormatError(
+            f"{what} is not all whole numbers and proper text, at most {_DEEPEST} levels deep.", remedy=_AGAIN, field=what
+        )
     return role
+
+
+def _is_signable(value: object) -> bool:
+    """Whether canonical JSON can write it; level by level, so that nothing is too deep to be looked at."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        texts = [each for each in level if isinstance(each, str)]
+        texts += [name for each in level if isinstance(each, dict) for name in each]
+        known = all(each is None or isinstance(each, dict | list | str | int) for each in level)
+        if not known or any("\ud800" <= letter <= "\udfff" for text in texts if not text.isascii() for letter in text):
+            return False
+        nested = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in nested for inner in each]
+        if not level:
+            return True
+    return False
 
 
 def parse_named(data: bytes, name: str) -> Metadata[Root] | Metadata[Targets]:
@@ -229,7 +249,7 @@ def verify(delegator: Root | Targets, name: str, role: Metadata[S]) -> None:
     """
     try:
         result = delegator.get_verification_result(name, role.signed_bytes, role.signatures)
-    except (ValueError, RepositoryError, DownloadError) as exc:
+    except ValueError as exc:
         raise ThresholdNotMet(f"Nobody is appointed for the role {name}.", remedy=_SIGN, field=name) from exc
     if not result.verified:
         raise ThresholdNotMet(

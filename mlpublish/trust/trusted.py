@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 from securesystemslib.signer import Key, SSlibKey
 from tuf.api.metadata import Metadata, Root
 
-from mlpublish.errors import NotFound, RecipeError
+from mlpublish.errors import FormatError, NotFound, RecipeError
 from mlpublish.formats.manifest import FileEntry, Manifest
+from mlpublish.formats.wire import MAX_DOCUMENT
+from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust import roles
 from mlpublish.trust.beside import Beside, model_signed
+from mlpublish.trust.chain import holders_by
 from mlpublish.trust.model_signature import MODEL_SIGNATURE
-from mlpublish.trust.releases import holders_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Trust:
         Raises:
             RecipeError: a root, and nothing that it could be held against; or a signature, and nothing that is trusted.
         """
-        if self.root is not None and not file.is_file():
+        if self.root is not None and not os.path.lexists(file):  # what is no file there is the thing's own fault
             raise RecipeError(
                 f"{path} is a bare bundle, and no root signs one.",
                 remedy=f"Verify the release folder that mlpublish sign wrote; or put its {MODEL_SIGNATURE} beside this; "
@@ -59,7 +62,7 @@ class Trust:
     def over(self, manifest: Manifest, files: Sequence[FileEntry], file: Path) -> Beside:
         """What a ``model.sig`` shows under it; under nothing, that nobody's signature was checked."""
         if not self.keys:
-            unchecked = (f"{file.name}: it is held against a key only, with --pin or --root.",) if file.is_file() else ()
+            unchecked = (f"{file.name}: it is held against a key only, with --pin or --root.",) if os.path.lexists(file) else ()
             return Beside(limits=("Nobody's signature was checked: a bare bundle carries none.", *unchecked))
         shown = model_signed(manifest, files, file, self.keys)
         if self.root is None:
@@ -76,12 +79,18 @@ def root_of(root: Path | str | bytes) -> Metadata[Root]:
     """A trusted root, given as its bytes or as a file.
 
     Raises:
-        NotFound: there is no such file.
-        FormatError: it is no root.
+        NotFound: there is no such file, or it is no regular one.
+        RecipeError: it is no root: what was asked for makes no sense, whatever it is asked of.
     """
-    if isinstance(root, bytes):
-        return roles.parse(root, Root, "root")
     try:
-        return roles.parse(Path(root).read_bytes(), Root, "root")
+        data = root if isinstance(root, bytes) else read_regular(Path(root), MAX_DOCUMENT)
+        return roles.parse(data, Root, "root")
     except OSError as exc:
-        raise NotFound(f"{root} cannot be read: {exc.strerror}.", remedy="Name an existing file.", field="root") from exc
+        raise NotFound(f"{root!s} cannot be read: {exc.strerror}.", remedy="Name an existing file.", field="root") from exc
+    except FormatError as exc:
+        where = "What is trusted" if isinstance(root, bytes) else root
+        raise RecipeError(
+            f"{where} is no root of an app: {exc.problem}",
+            remedy="Name the app's 1.root.json, the one that its builds embed.",
+            field="root",
+        ) from exc

@@ -21,6 +21,8 @@ from mlpublish.trust.folders import read_document
 from mlpublish.trust.links import named
 from mlpublish.trust.model_signature import MODEL_SIGNATURE
 
+_DEEPEST, _LONGEST = 32, 512  # parts and characters of a name, as wire.is_relative_path takes it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
@@ -36,11 +38,11 @@ class Unpacked:
 
 
 def read_unpacked(folder: Path) -> Unpacked:
-    """Read an unpacked bundle whole; a ``model.sig`` at its top is none of its files.
+    """Read an unpacked bundle whole; a ``model.sig`` at its top is none of its files, but a file.
 
     Raises:
         NotFound, FormatError: its manifest is missing, or is none.
-        DigestMismatch: a file is missing, added, altered, or no regular file.
+        DigestMismatch: a file is missing, added, altered, or no regular file; or lies deeper than any of a bundle may.
         StorageError: it cannot be read.
     """
     with named(MANIFEST_PATH):
@@ -57,11 +59,15 @@ def _names(folder: Path) -> Iterator[str]:
     """The files below a folder, by their place in it."""
     count = 0
     for place, folders, files in os.walk(folder, onerror=_refuse):
-        for name in sorted(folders):
-            if (Path(place) / name).is_symlink():
-                raise _no_file(_told((Path(place) / name).relative_to(folder).as_posix()))
+        for each in sorted(folders):
+            name = (Path(place) / each).relative_to(folder).as_posix()
+            if name == MODEL_SIGNATURE or (Path(place) / each).is_symlink():
+                raise _no_file(_told(name))
+            _refuse_deep(name)  # before it is walked into: the system has a limit of its own
         for file in sorted(files):
             name = (Path(place) / file).relative_to(folder).as_posix()
+            if name == MODEL_SIGNATURE and not stat.S_ISREG((folder / name).lstat().st_mode):
+                raise _no_file(name)
             if name in (MANIFEST_PATH, MODEL_SIGNATURE):
                 continue
             count += 1
@@ -91,6 +97,15 @@ def _measured(file: Path, name: str, listed: int | None) -> tuple[int, str]:
             raise _no_file(name) from exc
         _refuse(exc)
         raise
+
+
+def _refuse_deep(name: str) -> None:
+    if name.count("/") + 1 >= _DEEPEST or len(os.fsencode(name)) > _LONGEST:
+        raise DigestMismatch(
+            f"{_told(name)[:_LONGEST]} lies deeper, or is called longer, than any file of a bundle may.",
+            remedy="Unpack the bundle again from its zip.",
+            field=_told(name).partition("/")[0],
+        )
 
 
 def _no_file(name: str) -> DigestMismatch:

@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from securesystemslib.signer import Key, SSlibKey
-from tuf.api.metadata import Metadata, Root
+from securesystemslib.signer import SSlibKey
+from tuf.api.metadata import Metadata, Targets
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import Expired, FormatError, NotFound, RecipeError, VerificationError
+from mlpublish.errors import Expired, FormatError, NotFound, RecipeError
 from mlpublish.formats.archive import Archive
-from mlpublish.formats.channel import signature_path
+from mlpublish.formats.channel import model_signature_path, signature_path
 from mlpublish.formats.manifest import MANIFEST_PATH, FileEntry
 from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.reports import VerifyReport
 from mlpublish.trust import roles
 from mlpublish.trust.beside import MODEL_LIMIT, Beside, detached, read_beside
 from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.chain import Chain, follow_roots, holders_by, root_link
 from mlpublish.trust.folders import read_roots
 from mlpublish.trust.intents import holder
 from mlpublish.trust.links import named, verified
 from mlpublish.trust.model_signature import MODEL_SIGNATURE
 from mlpublish.trust.pin import pin_text, read_pin, root_under
-from mlpublish.trust.releases import RECORD, SignedRelease, read_release, signature_file
-from mlpublish.trust.reporting import ending, report_on
+from mlpublish.trust.releases import RECORD, SignedRelease, model_signer, read_release, signature_file
+from mlpublish.trust.reporting import report_on, warnings_on
 from mlpublish.trust.spelling import beginning, shortened
 from mlpublish.trust.trusted import Trust, root_of
 from mlpublish.trust.unpacked import Unpacked, read_unpacked
@@ -135,18 +137,10 @@ def _verify_release(folder: Path, trust: Trust) -> VerifyReport:
         roots = read_roots(folder)
     trusted = _trusted(trust, roots)
     with verified():
-        follow_roots(trusted, roots)  # first, for a broken one is told as that, not by what it would have appointed
-        signed = read_release(folder)
-        release, app_id = signed.release, signed.release.app.id
-        newest = follow_roots(trusted, signed.roots, app_id)
-        with named("targets.json"):
-            roles.verify(newest.signed, "targets", signed.targets)
-        with named(root_link(newest)):
-            _refuse_expired("root", newest)
-        with named("targets.json"):
-            _refuse_expired("targets", signed.targets)
-            roles.check_app_role_bound(signed.targets.signed, app_id)
-        beside = _beside(signed, newest, trust.pin)
+        chain = follow_roots(trusted, roots)  # first, for a broken one is told as that, not by what it would have appointed
+        signed = read_release(folder, hold=partial(_hold_role, chain))
+        release, newest = signed.release, chain.newest
+        beside = _beside(signed, chain, trust.pin)
         files = files_of(release.bundle)
     told = (report_on(newest.signed, "root", newest), report_on(newest.signed, "targets", signed.targets))
     return VerifyReport(
@@ -155,13 +149,13 @@ def _verify_release(folder: Path, trust: Trust) -> VerifyReport:
         bundle=release.bundle,
         manifest=release.bundle.manifest,
         files=files,
-        app_id=app_id,
+        app_id=release.app.id,
         platform=release.app.platform,
         app_versions=(release.app.version,),
         number=release.number,
         roles=told,
         signatures=beside.signatures,
-        warnings=ending(told),
+        warnings=warnings_on(told, newest, signed.targets),
         proven=(
             f"The holders of the app role signed these bytes as release {release.number} of {release.app.id} "
             f"for {release.app.platform} {release.app.version}.",
@@ -174,6 +168,18 @@ def _verify_release(folder: Path, trust: Trust) -> VerifyReport:
             *evidence_limits(release.bundle),
         ),
     )
+
+
+def _hold_role(chain: Chain, targets: Metadata[Targets], app_id: str) -> None:
+    """The app role's signatures, its dates and its app."""
+    chain.refuse_other_app(app_id)
+    with named("targets.json"):
+        roles.verify(chain.newest.signed, "targets", targets)
+    with named(root_link(chain.newest)):
+        _refuse_expired("root", chain.newest)
+    with named("targets.json"):
+        _refuse_expired("targets", targets)
+        roles.check_app_role_bound(targets.signed, app_id)
 
 
 def _trusted(trust: Trust, roots: Sequence[bytes]) -> bytes:
@@ -197,10 +203,10 @@ def _trusted(trust: Trust, roots: Sequence[bytes]) -> bytes:
         return root_under(trust.pin, roots[0])
 
 
-def _beside(signed: SignedRelease, newest: Metadata[Root], pin: SSlibKey | None) -> Beside:
+def _beside(signed: SignedRelease, chain: Chain, pin: SSlibKey | None) -> Beside:
     """What the signatures beside a release's bundle show, and what they do not."""
     bundle, number = signed.release.bundle, signed.release.number
-    shown = Beside() if signed.model_signed_by is None else model_signature_of(signed.model_signed_by, newest)
+    shown = model_signature_of(signed.beside.get(model_signature_path(number)), bundle, chain)
     file = signature_file(bundle.path)
     if signature_path(number) not in signed.targets.signed.targets and not file.is_file():
         return shown
@@ -223,14 +229,26 @@ def of_a_release(shown: Beside, name: str) -> Beside:
     return replace(shown, limits=(f"{name} by itself: a client that knows only it learns neither freshness nor the app.",))
 
 
-def model_signature_of(key: Key, root: Metadata[Root]) -> Beside:
-    """What a release's ``model.sig`` shows that holds, by whether a trusted root appoints its key to the app role."""
+def model_signature_of(signature: bytes | None, bundle: Bundle, chain: Chain) -> Beside:
+    """What a release's ``model.sig`` shows; by whom it is, the trusted root and those after it say, and none that came before.
+
+    Keys are compared, never their ids: a root may list any key under any id.
+
+    Raises:
+        VerificationError, FormatError: see ``model_signer``.
+    """
+    held, before = (holders_by(each.signed for each in part) for part in (chain.held, chain.before))
+    key, newest = model_signer(signature, bundle, (*held, *before)), chain.newest.signed
+    if key is None:
+        return Beside()
+    if key not in held:
+        gone = f"{MODEL_SIGNATURE}: none of the keys made it that held the app role since root {chain.held[0].signed.version}."
+        return Beside(limits=(gone, MODEL_LIMIT))
     signatures = MappingProxyType({MODEL_SIGNATURE: key.keyid})
-    if key.keyid in root.signed.roles["targets"].keyids:
-        who = holder(root.signed.get_key(key.keyid))  # the trusted root's word for it
-        told = f"{MODEL_SIGNATURE}: {who}, a holder of the app role, signed every file of the unpacked bundle."
+    if key in holders_by([newest]):
+        told = f"{MODEL_SIGNATURE}: {holder(key)}, a holder of the app role, signed every file of the unpacked bundle."
         return Beside(proven=(told,), limits=(MODEL_LIMIT,), signatures=signatures)
-    gone = f"{MODEL_SIGNATURE}: its key {beginning(key.keyid)} is none of the app role's by root {root.signed.version}."
+    gone = f"{MODEL_SIGNATURE}: its key {beginning(key.keyid)} is none of the app role's by root {newest.version}."
     return Beside(limits=(gone, MODEL_LIMIT), signatures=signatures)
 
 
@@ -255,52 +273,6 @@ def files_of(bundle: Bundle) -> tuple[FileEntry, ...]:
 def whole(bundle: Bundle) -> str:
     """What reading a bundle shows, without anybody's signature."""
     return f"The zip is whole, and its files ({len(bundle.manifest.files)}) are exactly those that its manifest lists."
-
-
-def follow_roots(trusted: bytes, roots: Sequence[bytes], app_id: str | None = None) -> Metadata[Root]:
-    """From the trusted root to the newest of the chain, each signed by its predecessor's keys and its own.
-
-    Args:
-        app_id: whose roots they must be.
-
-    Raises:
-        ThresholdNotMet: one is not signed so.
-        VerificationError: one is another app's.
-    """
-    present = roles.parse(trusted, Root, "root")
-    with named(root_link(present)):
-        roles.verify(present.signed, "root", present)
-    chain = [present]
-    for data in roots:
-        with named("roots"):
-            following = roles.parse(data, Root, "root")
-        if following.signed.version == present.signed.version:
-            _same(present, following)
-        if following.signed.version == present.signed.version + 1:
-            with named(root_link(following)):
-                roles.verify(present.signed, "root", following)
-                roles.verify(following.signed, "root", following)
-            present = following
-            chain.append(present)
-    for each in chain if app_id is not None else ():
-        with named(root_link(each)):
-            roles.check_root_bound(each.signed, str(app_id))
-    return present
-
-
-def _same(trusted: Metadata[Root], other: Metadata[Root]) -> None:
-    with named(root_link(other)):
-        roles.verify(trusted.signed, "root", other)
-        if other.signed_bytes != trusted.signed_bytes:
-            raise VerificationError(
-                f"Root {other.signed.version} is not the one that is trusted.",
-                remedy="Do not use it; ask the holders of the root: there must be one of each version.",
-                field="root",
-            )
-
-
-def root_link(root: Metadata[Root]) -> str:
-    return f"{root.signed.version}.root.json"
 
 
 def _refuse_expired(name: str, role: Metadata[roles.S]) -> None:

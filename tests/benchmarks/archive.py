@@ -4,6 +4,7 @@
 
 A figure of 1.0 means: as fast as ``hashlib.file_digest`` over the input, which the kernel holds in memory. What is written is
 flushed to the disk of DIR within the time; with a DIR on a tmpfs (/dev/shm) there is no disk, so that is the time without it.
+The plain pass takes one core and the others take two, so on a machine that others use put ``chrt -r 1`` before it.
 """
 
 from __future__ import annotations

@@ -148,6 +148,17 @@ def test_a_link_in_a_package_is_refused(tmp_path: Path, new_model: NewModel) -> 
         bundle(new_model("big", path=package), out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_pipe_instead_of_a_model_is_refused_and_not_waited_for(tmp_path: Path, new_model: NewModel, recorded: bool) -> None:
+    model = new_model()
+    model.path.unlink()
+    os.mkfifo(model.path)
+    if not recorded:
+        model.record.unlink()
+    with pytest.raises(BundleError, match=r"no regular file|holds no converted model"):
+        bundle(model.path, out=tmp_path / "out")
+
+
 def test_a_record_whose_model_is_gone_or_that_is_cut_is_refused(tmp_path: Path, new_model: NewModel) -> None:
     model = new_model()
     model.path.unlink()
@@ -196,6 +207,9 @@ def test_who_forges_the_crc_gets_a_bundle_that_no_reader_takes(tmp_path: Path, n
     made = bundle(model, out=tmp_path / "out")
     with pytest.raises(DigestMismatch, match="altered"):
         open_bundle(made.path)
+    model.path.write_bytes(with_crc(b"longer WEIGHTS and more weights", model.files[0].crc or 0))
+    with pytest.raises(BundleError, match="changed"):
+        bundle(model, out=tmp_path / "other")
 
 
 def with_crc(head: bytes, crc: int) -> bytes:

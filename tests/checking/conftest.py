@@ -6,7 +6,9 @@ that. A bent answer travels over a real socket, so what a test proves is what th
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,17 @@ def web(development: Development) -> Iterator[Web]:
 @pytest.fixture
 def lab(tmp_path: Path, development: Development, web: Web, app: App, new_bundle: Callable[..., Bundle]) -> Lab:
     return Lab(tmp_path / "lab", development, web, app, new_bundle)
+
+
+@pytest.fixture(scope="session")
+def mounting() -> Callable[[str, Path], list[str]]:
+    """``mounting("tmpfs -o size=8m tmpfs", folder)``: what a command line is put behind to have that mounted there."""
+
+    def behind(mount: str, folder: Path) -> list[str]:
+        words = ["unshare", "-rm", "sh", "-c", f'mount -t {mount} "$0" && exec "$@"', str(folder)]
+        if shutil.which("unshare") is None or subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
+            missing = "needs unshare (Debian: apt install util-linux) and the right to mount"
+            pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+        return words
+
+    return behind

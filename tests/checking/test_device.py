@@ -250,7 +250,7 @@ def test_a_check_whose_folder_is_taken_tells_its_listener(lab: Lab) -> None:
     assert heard == [UpdateStatus.FAILURE_ALREADY_IN_PROGRESS]
 
 
-@pytest.mark.parametrize("name", ["cache", "downloads", "releases", "metadata", "lock"])
+@pytest.mark.parametrize("name", ["cache", "downloads", "releases", "metadata", "metadata/root_history", "lock"])
 def test_a_link_that_was_planted_in_the_folder_is_refused(lab: Lab, tmp_path: Path, name: str) -> None:
     """What is swept below it would be somebody else's."""
     lab.release()
@@ -259,6 +259,7 @@ def test_a_link_that_was_planted_in_the_folder_is_refused(lab: Lab, tmp_path: Pa
     (victim / "precious").write_text("kept")
     lab.phone.mkdir(exist_ok=True)
     (lab.phone / "lock").touch()
+    (lab.phone / name).parent.mkdir(exist_ok=True)
     (lab.phone / name).unlink(missing_ok=True)
     (lab.phone / name).symlink_to(victim)
     with pytest.raises(RecipeError, match="is a link"):

@@ -40,6 +40,7 @@ METADATA: dict[str, tuple[str, dict[str, Any], str]] = {
     "server error at the next root": ("2.root.json", {"status": 503}, "503"),
     "login that the network wants": ("", {"status": 511}, "captive portal"),
     "captive portal": ("", {"page": True}, "captive portal"),
+    "captive portal in capitals": ("stamp.json", {"page": True, "headers": {"Content-Type": "TEXT/HTML"}}, "captive portal"),
     "captive portal at the app role": ("targets.json", {"page": True}, "captive portal"),
     "cut timestamp": ("timestamp.json", {"cut": 40}, "cannot be reached"),
     "cut app role": ("targets.json", {"cut": 40}, "cannot be reached"),
@@ -187,9 +188,11 @@ SPAN = {
     "an unknown total": {"headers": {"Content-Range": f"bytes {CUT}-{CUT + 9}/*"}},
     "a span that is longer than what comes": {"headers": {"Content-Range": f"bytes {CUT}-{CUT + 9}/9999999"}},
     "a total that is right and a length that is not": {"headers": {"Content-Range": f"bytes {CUT}-{CUT + 9}/WHOLE"}},
+    "numbers that nobody counts to": {"headers": {"Content-Range": f"bytes {CUT}-{'9' * 5000}/{'9' * 5000}"}},
     "an end before the beginning": {"headers": {"Content-Range": f"bytes {CUT}-{CUT - 1}/9999999"}},
     "compressed": {"headers": {"Content-Encoding": "gzip"}},
     "nothing left": {"status": 416},
+    "nothing left of a shorter file": {"status": 416, "headers": {"Content-Range": f"bytes */{CUT}"}},
     "nothing left of a longer file": {"status": 416, "headers": {"Content-Range": "bytes */9999999"}},
 }
 
@@ -303,6 +306,24 @@ def test_a_check_that_goes_well_needs_one_connection(waiting: Lab) -> None:
     assert waiting.web.connections == 1
 
 
+ENDLESS: dict[str, dict[str, Any]] = {
+    "of untold length": {"length": False, "body": bytes(10), "hang": 10},
+    "in chunks, and told to be short": {
+        "headers": {"Transfer-Encoding": "chunked", "Content-Length": "10"},
+        "body": b"80000\r\n" + bytes(0x80000),
+        "hang": 100_000,
+    },
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("case", ENDLESS)
+def test_the_page_of_an_error_is_not_read_without_end(waiting: Lab, case: str) -> None:
+    """The probe for the next root is answered with one; nobody waits for the rest of it."""
+    waiting.web.bend("2.root.json", status=404, **ENDLESS[case])
+    waiting.updates_to(2, timeout=10.0)
+
+
 # ── redirects ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -370,7 +391,8 @@ def test_a_captive_portal_that_redirects_to_its_page_is_told_as_one(waiting: Lab
 @pytest.mark.parametrize(
     "at",
     ["http://me:secret@host", "https://secret@host", "http://host?token=secret", "http://host#secret", "http://", "http://a b",
-     "http://[::1", "http://host:0", "http://host:port"],
+     "http://[::1", "http://host:0", "http://host:port", "HTTP://me:secret@host", "ftp://me:secret@host", "me:secret@host",
+     "http:///me:secret@host", "http:me:secret@host", "file://me:secret@host", "s3://host?token=secret"],
 )  # fmt: skip
 def test_an_address_that_is_none_or_carries_a_secret_is_refused_and_not_shown(lab: Lab, at: str) -> None:
     lab.release()
@@ -379,3 +401,20 @@ def test_an_address_that_is_none_or_carries_a_secret_is_refused_and_not_shown(la
     assert caught.value.field == "at"
     assert "secret" not in str(caught.value)
     assert not lab.phone.exists()
+
+
+def test_a_scheme_is_the_same_in_capitals(waiting: Lab) -> None:
+    waiting.updates_to(2, at=waiting.web.url.replace("http", "HTTP"))
+
+
+def test_a_file_of_a_repository_that_cannot_be_read_is_not_blamed_on_the_device(waiting: Lab) -> None:
+    """Reading one's own memory from its first byte on fails for root, too."""
+    memory, stamp = Path("/proc/self/mem"), waiting.store.folder / "metadata" / "timestamp.json"
+    if not memory.exists():
+        pytest.skip("needs Linux (/proc/self/mem)")
+    stamp.rename(stamp.with_name("kept"))
+    stamp.symlink_to(memory)
+    at = f"file:{waiting.development.repository}"
+    assert "device" not in waiting.fails(NETWORK, f"{stamp} cannot be read: Input/output error", at=at).detail
+    stamp.with_name("kept").replace(stamp)
+    waiting.updates_to(2, at=at)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from mlpublish.artifacts import App, Bundle
 from mlpublish.checking.check import check
+from mlpublish.checking.pinned import names_a_zip
 from mlpublish.errors import RecipeError
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.formats.wire import digest_of
@@ -304,7 +307,70 @@ def test_a_listener_hears_the_length_that_the_server_says(plain: Plain, says_len
     assert ear.heard[-1] == ("finish", SUCCESS)
 
 
+@pytest.mark.parametrize(
+    ("at", "is_one"),
+    [
+        ("https://host/digits.zip", True),
+        ("HTTP://host.zip/models/digits.zip", True),
+        ("https://host.zip", False),
+        ("https://host.zip/", False),
+        ("https://host/digits.zip?of=me", False),
+        ("file:digits.zip", True),
+        ("digits.zip", True),
+    ],
+)
+def test_a_zip_is_told_by_its_own_name_and_not_by_its_hosts(at: str, is_one: bool) -> None:
+    assert names_a_zip(at) is is_one
+
+
+@pytest.mark.parametrize("secret", ["/me:secret@host/digits.zip", "me:secret@host/digits.zip", "host/?token=secret.zip"])
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "ftp"])
+def test_an_address_of_a_zip_with_a_secret_in_it_is_refused_and_not_shown(plain: Plain, scheme: str, secret: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plain.check(at=f"{scheme}://{secret}")
+    assert caught.value.field == "at"
+    assert "secret" not in str(caught.value)
+
+
+DISK = 32 * 1024**2
+PLAY = """
+import json, sys
+from pathlib import Path
+from mlpublish.artifacts import App
+from mlpublish.checking.check import check
+at, pin, disk = sys.argv[1:]
+app = App(id="com.acme.digits", version="2.0")
+report = check(app, at=at, pin=pin, device=Path(disk, "phone"), retries=0, legacy_zip=True)
+parts = [part.stat().st_size for part in Path(disk, "phone", "downloads").iterdir()]
+print(json.dumps([report.status.value, report.detail, parts]))
+"""
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_zip_without_an_end_leaves_room_on_the_disk_and_is_dropped(
+    plain: Plain, tmp_path: Path, mounting: Callable[[str, Path], list[str]], says_length: bool
+) -> None:
+    """Of a disk of 32 MiB a twentieth stays free: 31 MiB are not begun, or taken until then and dropped."""
+    plain.release(b"one")
+    plain.zip.write_bytes(bytes(DISK - 2**20))
+    plain.web.bend("digits.zip", length=says_length)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = [sys.executable, "-c", PLAY, f"{plain.web.url}/digits.zip", str(plain.keys / "rsa.pub"), str(disk)]
+    ran = subprocess.run([*mounting(f"tmpfs -o size={DISK} tmpfs", disk), *command], check=True, stdout=subprocess.PIPE)
+    status, told, parts = json.loads(ran.stdout)
+    assert status == UpdateStatus.FAILURE_NOT_ENOUGH_SPACE.value, told
+    assert ("are free on the device" if says_length else "does not say how long the zip is") in told, told
+    assert not any(parts)
+
+
 # ── beside a signed repository ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_repository_may_lie_in_a_folder_that_is_called_as_a_zip_is(lab: Lab, tmp_path: Path) -> None:
+    lab.release()
+    place = shutil.copytree(lab.development.repository, tmp_path / "all.zip")
+    lab.updates_to(1, at=f"file:{place}")
 
 
 def test_a_device_that_follows_a_repository_does_not_go_back_to_a_bare_zip(lab: Lab, plain: Plain) -> None:
@@ -399,6 +465,19 @@ def test_a_plain_zip_that_was_altered_on_the_device_is_used_no_more(
     assert (report.status, report.path) == (INTEGRITY, None)
     assert told in report.detail
     assert plain.takes(legacy_zip=True).reason is None
+
+
+def test_every_model_of_a_plain_zip_is_told(plain: Plain, tmp_path: Path) -> None:
+    """By its stem, or by its place where several have the same one; what lies in a model is no other one."""
+    names = ["a/m.mlmodel", "b/m.mlmodel", "one.mlmodel", "net.mlpackage/Data/com.apple.CoreML/model.mlmodel"]
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as made:
+        for name in names:
+            made.writestr(name, name)
+    plain.release(tmp_path / "old.zip")
+    report = plain.takes(legacy_zip=True)
+    assert report.path is not None
+    told = {name: place.relative_to(report.path).as_posix() for name, place in report.models.items()}
+    assert told == {**{name: name for name in names[:2]}, "one": names[2], "net": "net.mlpackage"}
 
 
 def test_a_plain_zip_that_lost_its_record_is_fetched_again(plain: Plain, tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
         ("", None, None),
         ("9" * 400, None, None),
         ("Tue, 99 Foo 2030 99:99:99 GMT", None, None),
+        (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", None, None),
+        (f"Mon, 01 Jan 2024 00:00:00 +{'9' * 12}", None, None),
+        ("Wed, 01 Jan 2020 00:00:00 GMT", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", 0.0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(asked: str, server: str | None, wait: float | None) -> None:

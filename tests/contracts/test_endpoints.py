@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Targets
 
-from mlpublish.errors import AlreadyPublished, Conflict, DigestMismatch, EndpointRefused, FormatError, NotFound, ThresholdNotMet
+from mlpublish.errors import (
+    AlreadyPublished,
+    Conflict,
+    DigestMismatch,
+    EndpointRefused,
+    FormatError,
+    NotFound,
+    ThresholdNotMet,
+    VerificationError,
+)
 from mlpublish.formats.wire import digest_of
 from mlpublish.repository.development import Development
 from mlpublish.repository.endpoint import Commit, Edit, Endpoint, endpoint_for
 from mlpublish.repository.head import next_version, read_head
+from mlpublish.trust import roles
 
 APP = "com.acme.digits"
 
@@ -66,20 +77,33 @@ def test_a_commit_becomes_current_and_its_second_time_changes_nothing(
     assert endpoint.read(APP, "metadata/timestamp.json") == stamp
     head = read_head(lambda path: endpoint.read(APP, path), app_id=APP, trusted_root=development.first_root(APP))
     assert list(head.releases) == [1]
-    assert endpoint.read(APP, f"targets/releases/1/{digest_of(b'bundle')}.bundle.zip") == b"bundle"
+    [(digest, content)] = commit.blobs.items()
+    assert endpoint.read(APP, f"targets/releases/1/{digest}.bundle.zip") == content
     assert next_version(lambda path: endpoint.read(APP, path), "targets", head.targets.signed.version) == 3
 
 
 def test_a_blob_may_be_a_file(endpoint: Endpoint, release_commit: Callable[..., Commit], tmp_path: Path) -> None:
-    (tmp_path / "bundle.zip").write_bytes(b"from a file")
-    commit = replace(release_commit(b"from a file"), blobs={digest_of(b"from a file"): tmp_path / "bundle.zip"})
-    assert endpoint.commit(APP, commit)
-    assert endpoint.read(APP, f"targets/releases/1/{digest_of(b'from a file')}.bundle.zip") == b"from a file"
+    commit = release_commit(b"from a file")
+    [(digest, content)] = commit.blobs.items()
+    assert isinstance(content, bytes)
+    (tmp_path / "bundle.zip").write_bytes(content)
+    assert endpoint.commit(APP, replace(commit, blobs={digest: tmp_path / "bundle.zip"}))
+    assert endpoint.read(APP, f"targets/releases/1/{digest}.bundle.zip") == content
 
 
-def test_an_empty_blob_is_a_blob(endpoint: Endpoint, release_commit: Callable[..., Commit], tmp_path: Path) -> None:
+def test_an_empty_blob_is_a_blob(
+    endpoint: Endpoint, development: Development, release_commit: Callable[..., Commit], tmp_path: Path
+) -> None:
+    """It is handed in like any other; that it is no bundle is found there."""
     (tmp_path / "empty").touch()
-    assert endpoint.commit(APP, replace(release_commit(b""), blobs={digest_of(b""): tmp_path / "empty"}))
+    commit = release_commit(b"x")
+    role = roles.parse(commit.edits["targets"].metadata, Targets, "targets")
+    role.signed.targets["releases/1/bundle.zip"].hashes["sha256"] = digest_of(b"")
+    role.signed.targets["releases/1/bundle.zip"].length = 0
+    signed = roles.signed_by(role, development.signer("targets")).to_bytes()
+    edits = {"targets": replace(commit.edits["targets"], metadata=signed)}
+    with pytest.raises(VerificationError, match="archive is refused"):
+        endpoint.commit(APP, Commit(edits=edits, blobs={digest_of(b""): tmp_path / "empty"}))
 
 
 def test_roles_may_be_committed_together(
@@ -129,7 +153,7 @@ def test_what_is_refused_leaves_everything_as_it_was(
     commit, error = {
         "signature": (release_commit(b"x", key="timestamp"), ThresholdNotMet),
         "blob": (replace(good, blobs={}), EndpointRefused),
-        "digest": (replace(good, blobs={digest_of(b"x"): b"y"}), DigestMismatch),
+        "digest": (replace(good, blobs=dict.fromkeys(good.blobs, b"y")), DigestMismatch),
         "role": (Commit(edits={"targets": Edit(base=1, metadata=b"{}")}), FormatError),
     }[broken]
     folder = development.repository / APP
@@ -143,11 +167,14 @@ def test_what_is_refused_leaves_everything_as_it_was(
 def test_a_file_is_downloaded_up_to_the_length_that_was_signed(
     endpoint: Endpoint, release_commit: Callable[..., Commit], tmp_path: Path
 ) -> None:
-    endpoint.commit(APP, release_commit(b"bundle"))
-    path = f"targets/releases/1/{digest_of(b'bundle')}.bundle.zip"
-    endpoint.download(APP, path, tmp_path / "it", length=6)
-    assert (tmp_path / "it").read_bytes() == b"bundle"
+    commit = release_commit(b"bundle")
+    [(digest, content)] = commit.blobs.items()
+    assert isinstance(content, bytes)
+    endpoint.commit(APP, commit)
+    path = f"targets/releases/1/{digest}.bundle.zip"
+    endpoint.download(APP, path, tmp_path / "it", length=len(content))
+    assert (tmp_path / "it").read_bytes() == content
     with pytest.raises(DigestMismatch):
-        endpoint.download(APP, path, tmp_path / "it", length=5)
+        endpoint.download(APP, path, tmp_path / "it", length=len(content) - 1)
     with pytest.raises(NotFound):
         endpoint.download(APP, "targets/releases/1/none.zip", tmp_path / "it", length=6)

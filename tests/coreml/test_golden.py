@@ -58,6 +58,13 @@ def test_a_model_is_asked_again(dense, tmp_path):
     assert golden.read(tmp_path / "g").replay(other).max_rel == pytest.approx(0.05, rel=1e-4)
 
 
+def _header(shape, kind="<f4", data=b""):
+    """An array whose header says what numpy would never write."""
+    said = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    said += b" " * (-(len(said) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(said).to_bytes(2, "little") + said + data
+
+
 def _npy(array, **how):
     stream = io.BytesIO()
     np.lib.format.write_array(stream, array, **how)
@@ -74,6 +81,14 @@ HOSTILE = {
     "of other rows": _npy(np.zeros((7, 1))),
     "a scalar": _npy(np.float64(1)),
     "complex": _npy(np.zeros((8, 1), complex)),
+    "a shape whose product wraps": _header((8, 2**30, 2**31)),
+    "a shape whose product wraps to its length": _header((8, 2**61 + 1), data=bytes(32)),
+    "negative": _header((-8, -1), data=bytes(32)),
+    "truths": _header((8, True), data=bytes(32)),
+    "nothing in a row": _header((8, 0)),
+    "of no width": _header((8, 10**9), "<U0"),
+    "of more dimensions than there are": _header((8, *[1] * 64), data=bytes(32)),
+    "no characters": _header((8,), "<U1", b"\xff" * 32),
     "empty": b"",
     "no array": b"hello",
 }
@@ -108,6 +123,12 @@ def test_a_hostile_index_is_refused(tmp_path, change):
     index = tmp_path / "g/golden.json"
     index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
     with pytest.raises(FormatError):
+        golden.read(tmp_path / "g")
+
+
+def test_scores_without_columns_are_refused(tmp_path):
+    _kept(tmp_path / "g", out=np.zeros(8))
+    with pytest.raises(FormatError, match="scores must be names of outputs with columns"):
         golden.read(tmp_path / "g")
 
 

@@ -126,7 +126,19 @@ def test_an_empty_archive_is_one() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("../a",), ("/a",), ("a\\b",), ("é",), (".a",), ("a", "A"), ("a", "a/b"), ("a/B", "A/b"), ("A/b/c", "a/b"), ("a", "a")],
+    [
+        ("../a",),
+        ("/a",),
+        ("a\\b",),
+        ("é",),
+        (".a",),
+        ("a", "A"),
+        ("a", "a/b"),
+        ("a/B", "A/b"),
+        ("A/b/c", "a/b"),
+        ("a", "a"),
+        ("a/aux.txt",),
+    ],
 )
 def test_names_that_two_systems_read_differently_are_not_written(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(BundleError):
@@ -139,6 +151,13 @@ def test_a_file_that_stands_there_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         archive.write(tmp_path / "a.zip", [("a", b"")])
     assert (tmp_path / "a.zip").read_bytes() == b"mine"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BundleError, match="no regular file"):
+        archive.write(tmp_path / "a.zip", [("a", tmp_path / "pipe")])
+    assert not (tmp_path / "a.zip").exists()
 
 
 def test_a_file_that_is_longer_than_it_said_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("addresses",),
     ("connections",),
+    ("line",),
     ("plugins",),
     ("formats",),
     ("shown",),

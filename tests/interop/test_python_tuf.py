@@ -70,8 +70,9 @@ def test_it_downloads_releases_and_channels(
 ) -> None:
     endpoint = open_server(server.url, token=development.token())
     for number, content in ((1, b"first" * 50_000), (2, b"second")):
-        endpoint.commit(APP, release_commit(content, number=number))
-        assert client.reads(bundle_path(number)) == content
+        commit = release_commit(content, number=number)
+        endpoint.commit(APP, commit)
+        assert client.reads(bundle_path(number)) == next(iter(commit.blobs.values()))
     endpoint.commit(APP, channel_commit("stable"))
     assert client.reads(channel_path("ios", "stable")) == Channel(channel="stable", platform="ios").to_bytes()
     assert client.reads(POLICY_PATH) == Policy(app_id=APP).to_bytes()
@@ -83,7 +84,9 @@ def test_it_refuses_a_flipped_byte(
 ) -> None:
     open_server(server.url, token=development.token()).commit(APP, release_commit(b"bundle"))
     [place] = (development.repository / APP / "targets" / "releases" / "1").glob("*.bundle.zip")
-    place.write_bytes(b"bundlE")
+    content = bytearray(place.read_bytes())
+    content[60] ^= 1
+    place.write_bytes(content)
     with pytest.raises(RepositoryError):
         client.reads(bundle_path(1))
 

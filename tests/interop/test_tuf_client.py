@@ -104,6 +104,27 @@ def test_it_refuses_what_has_expired(script: Script) -> None:
     assert script.refresh() == 0
 
 
+def test_it_trusts_nothing_at_first_but_a_root_that_its_own_keys_signed(tmp_path: Path, lab: Simulator, script: Script) -> None:
+    trusted, offered = (script.metadata / "root.json").read_bytes(), tmp_path / "offered"
+    unsigned = json.loads(trusted) | {"signatures": []}
+    for content in (
+        b"junk",
+        b"{}",
+        lab.newest(TIMESTAMP).read_bytes(),
+        json.dumps(unsigned).encode(),
+    ):
+        offered.write_bytes(content)
+        assert script.run("init", str(offered)) == 1
+    offered.unlink()
+    os.mkfifo(offered)
+    assert script.run("init", str(offered)) == 1
+    offered.unlink()
+    offered.write_bytes(trusted)
+    assert script.run("init", str(offered), before=("sh", "-c", 'ulimit -f 1 && exec "$0" "$@"')) == 1  # no room for it
+    assert [file.name for file in script.metadata.iterdir()] == ["root.json"]
+    assert (script.metadata / "root.json").read_bytes() == trusted
+
+
 @pytest.mark.parametrize("wrong", [("init", "missing.json"), ("refresh",), ("download",), ("--nonsense",)])
 def test_a_call_that_makes_no_sense_is_exit_code_1(script: Script, wrong: tuple[str, ...]) -> None:
     assert script.run(*wrong) == 1

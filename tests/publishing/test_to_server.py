@@ -328,9 +328,10 @@ def test_a_blob_over_the_limit_of_a_server_is_refused_and_not_tried_again(
 ) -> None:
     settings = development.folder / "server.toml"
     settings.write_text("upload_limit = 1000\n" + settings.read_text())
-    content = bytes(5_000_000)
+    good = release_commit(bytes(5_000_000))
+    [(digest, content)] = good.blobs.items()
     (tmp_path / "bundle.zip").write_bytes(content)
-    commit = replace(release_commit(content), blobs={digest_of(content): tmp_path / "bundle.zip"})
+    commit = replace(good, blobs={digest: tmp_path / "bundle.zip"})
     with serving(development.folder) as server, pytest.raises(EndpointRefused, match="1000 bytes") as raised:
         open_server(server.url, token=development.token()).commit("com.acme.digits", commit)
     assert raised.value.status == 413

@@ -91,6 +91,13 @@ def test_documents_byte_for_byte(name: str, report: CheckReport, form: str, writ
     assert content == file.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + "/r.xml"])
+def test_a_name_that_no_disk_takes_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecipeError, match="cannot be written: File name too long") as told:
+        Documents.at(junit=tmp_path / name)
+    assert told.value.field == "junit"
+
+
 # ── JUnit ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # Jenkins' xUnit plugin, junit-10.xsd: element -> (its attributes, what it may hold)

@@ -9,6 +9,7 @@ import pytest
 from tuf.api.metadata import Root
 
 from mlpublish.errors import NotFound, RecipeError
+from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository import defaults
 from mlpublish.repository.development import KEYS, TOKENS, Development, development_for
 from mlpublish.trust import roles
@@ -84,6 +85,23 @@ def test_no_root_is_made_up(development: Development, tmp_path: Path) -> None:
     assert defaults.root_of(APP_ID, b"given", development) == b"given"
     with pytest.raises(NotFound):
         defaults.root_of(APP_ID, tmp_path / "nothing", development)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "too long"])
+def test_a_root_is_a_regular_file_of_a_documents_length(tmp_path: Path, kind: str) -> None:
+    """A pipe is not waited for, and what never ends is not read."""
+    place = tmp_path / "root.json"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.write_bytes(bytes(MAX_DOCUMENT + 1))
+    with pytest.raises(NotFound, match="cannot be read: ") as caught:
+        defaults.root_of(APP_ID, place, None)
+    assert caught.value.field == "root"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from mlpublish.artifacts import App, Bundle, Release
@@ -193,6 +194,30 @@ def test_what_ends_soon_is_warned_of(place: Path, root: bytes) -> None:
     resign(place, "targets.json", soon)
     (warning,) = verify(place, root=root).warnings
     assert warning.startswith("The targets role expires on ")
+
+
+def test_one_key_under_two_ids_is_told(place: Path, root: bytes, development: Development) -> None:
+    """It is one signer, whatever threshold the two ids reach."""
+    key = development.signer("targets").public_key
+    second = roles.following(roles.parse(root, Root, "root"), 2, 300)
+    second.signed.add_key(SSlibKey("ab" * 32, key.keytype, key.scheme, key.keyval), "targets")
+    (place / "metadata" / "2.root.json").write_bytes(roles.signed_by(second, development.signer("root")).to_bytes())
+    warnings = verify(place, root=root).warnings
+    assert any("targets role lists one key under two ids, so one person could sign twice" in each for each in warnings)
+
+
+def test_a_release_says_of_an_app_only_what_is_an_app_id(new_release: Callable[..., Release], development: Development) -> None:
+    """What stands in a folder that somebody handed over becomes no path."""
+    release = new_release(b"three")
+    outside = development.folder / "metadata"
+    outside.mkdir()
+    (outside / "1.root.json").write_bytes(development.first_root(APP.id))
+    file = release.folder / "release.json"
+    for app_id in ("..", "../../x", "a/b", "/etc", ""):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"app": app_id}))
+        with pytest.raises(VerificationError, match=r"release\.json: .* is not an app id") as caught:
+            verify(release.folder, repository=development.folder)
+        assert (caught.value.exit_code, caught.value.field) == (3, "release.json")
 
 
 def test_a_release_that_was_withdrawn_is_told_where_a_channel_names_it(place: Path, root: bytes) -> None:

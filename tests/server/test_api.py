@@ -52,8 +52,9 @@ def test_a_commit_is_made_once(post: Any, release_commit: Any, development: Deve
         (201, {"created": True}),
         (200, {"created": False}),
     ]
-    place = development.repository / APP / "targets" / "releases" / "1" / f"{digest_of(b'bundle')}.bundle.zip"
-    assert place.read_bytes() == b"bundle"
+    [(digest, content)] = commit.blobs.items()
+    place = development.repository / APP / "targets" / "releases" / "1" / f"{digest}.bundle.zip"
+    assert place.read_bytes() == content
     assert list(development.app(APP).head().releases) == [1]
 
 
@@ -113,9 +114,10 @@ def test_a_stale_edit_is_a_conflict(post: Any, channel_commit: Any) -> None:
 
 
 def test_a_release_number_stands_for_one_content(post: Any, release_commit: Any, development: Development) -> None:
-    post(release_commit(b"one"))
+    one = release_commit(b"one")
+    post(one)
     assert refused(post(release_commit(b"two"))) == (409, "already_published")
-    assert digest_of(b"one") in str(development.app(APP).head().targets.signed.targets["releases/1/bundle.zip"].hashes)
+    assert next(iter(one.blobs)) in str(development.app(APP).head().targets.signed.targets["releases/1/bundle.zip"].hashes)
 
 
 def test_a_role_that_nobody_appointed_signed_is_not_trusted(post: Any, release_commit: Any, development: Development) -> None:
@@ -192,13 +194,11 @@ def test_the_length_that_a_role_says_is_that_of_the_bytes(post: Any, release_com
     from mlpublish.trust import roles
 
     head = development.app(APP).head()
-    facts = roles.releases_of(
-        roles.parse(release_commit(b"x").edits["targets"].metadata, type(head.targets.signed), "t").signed
-    )[1]
-    role = roles.with_release(head.targets, facts, length=99, sha256=digest_of(b"x"), version=2)
+    good = release_commit(b"x")
+    facts = roles.releases_of(roles.parse(good.edits["targets"].metadata, type(head.targets.signed), "t").signed)[1]
+    role = roles.with_release(head.targets, facts, length=99, sha256=next(iter(good.blobs)), version=2)
     signed = roles.signed_by(role, development.signer("targets")).to_bytes()
-    commit = replace(release_commit(b"x"), edits={"targets": Edit(base=1, metadata=signed)})
-    assert refused(post(commit)) == (400, "digest_mismatch")
+    assert refused(post(replace(good, edits={"targets": Edit(base=1, metadata=signed)}))) == (400, "digest_mismatch")
 
 
 def test_other_addresses_and_methods_are_answered_in_the_same_shape(send: Any) -> None:

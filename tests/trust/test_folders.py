@@ -13,7 +13,17 @@ from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.trust import roles
 from mlpublish.trust.approval import Present
 from mlpublish.trust.changes import reviewed
-from mlpublish.trust.folders import MOST_REVIEWS, present_in, read_change, read_document, write_change, write_review
+from mlpublish.trust.folders import (
+    LONGEST_ROOT,
+    MOST_REVIEWS,
+    MOST_ROOTS,
+    present_in,
+    read_change,
+    read_document,
+    read_roots,
+    write_change,
+    write_review,
+)
 from mlpublish.trust.intents import Intent
 from tests import hands
 
@@ -149,6 +159,39 @@ def test_its_parts_are_folders_and_never_links_to_others(folder: Path, tmp_path:
     with pytest.raises(FormatError, match="is a symbolic link") as caught:
         read_change(folder)
     assert caught.value.field == part
+
+
+def test_so_many_roots_are_read_and_no_more(folder: Path) -> None:
+    for version in range(2, MOST_ROOTS + 2):
+        (folder / "roots" / f"{version}.root.json").touch()
+    with pytest.raises(FormatError, match=f"holds {MOST_ROOTS + 1} roots") as caught:
+        read_roots(folder)
+    assert caught.value.field == "roots"
+
+
+def test_roots_are_as_long_as_a_client_takes_and_no_longer(folder: Path) -> None:
+    def long(version: int, length: int) -> None:
+        root = hands.root(version=version)
+        root.signed.unrecognized_fields["x"] = ""
+        root.signed.unrecognized_fields["x"] = "x" * (length - len(root.to_bytes()))
+        (folder / "roots" / f"{version}.root.json").write_bytes(root.to_bytes())
+
+    long(2, LONGEST_ROOT)
+    assert [len(data) for data in read_roots(folder)][1] == LONGEST_ROOT
+    long(2, LONGEST_ROOT + 1)
+    with pytest.raises(FormatError, match=rf"2\.root\.json cannot be read: it has more than {LONGEST_ROOT} bytes"):
+        read_roots(folder)
+    for version in range(2, 3 + MAX_DOCUMENT // LONGEST_ROOT):
+        long(version, LONGEST_ROOT)
+    with pytest.raises(FormatError, match=f"roots of more than {MAX_DOCUMENT} bytes in all"):
+        read_roots(folder)
+
+
+def test_a_root_stands_under_its_own_number(folder: Path) -> None:
+    (folder / "roots" / "1.root.json").rename(folder / "roots" / "2.root.json")
+    with pytest.raises(FormatError, match="Root 1 stands under the number 2") as caught:
+        read_roots(folder)
+    assert caught.value.field == "2.root.json"
 
 
 def test_so_many_reviews_are_read_and_no_more(folder: Path) -> None:

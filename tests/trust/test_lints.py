@@ -144,7 +144,7 @@ def test_a_reviewer_by_files_signs_no_mistake(mistake: str, tmp_path: Path, belo
     present = hands.present()
     role = deepcopy(role_of("root"))
     REFUSED[mistake][0](role)
-    change = hands.change({"root": role}, Intent(kind="rotate", role="root"), by="alice")
+    change = hands.change({"root": role}, Intent(kind="rotate", role="root"), by="alice", before=present)
     assert present.root is not None
     write_change(tmp_path, change, roots=[present.root.to_bytes()], present=present, reviews=[])
     before = below(tmp_path)

@@ -20,7 +20,7 @@ from mlpublish.errors import (
     VerificationError,
 )
 from mlpublish.formats.channel import bundle_path, model_signature_path
-from mlpublish.formats.wire import digest_of
+from mlpublish.formats.wire import digest_of, dump
 from mlpublish.publishing.publish import publish
 from mlpublish.repository import review, review_files
 from mlpublish.repository.development import Development
@@ -28,6 +28,7 @@ from mlpublish.repository.edits import edits_for
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.founding import Held
 from mlpublish.repository.head import Head, Read
+from mlpublish.repository.records import Received
 from mlpublish.repository.review import Where
 from mlpublish.signing.sign import describe, sign
 from mlpublish.trust import roles
@@ -67,8 +68,7 @@ def test_it_is_a_target_of_the_app_role_and_published_with_the_bundle(
     content = (release.folder / "model.sig").read_bytes()
     signed, keyid = read_release(release.folder), development.signer("targets").public_key.keyid
     assert (in_role(release), signed.beside) == (roles.target_file(PATH, content), {PATH: content})
-    assert signed.model_signed_by is not None
-    assert [signed.model_signed_by.keyid, signed.release.model_signed_by, release.model_signed_by] == [keyid] * 3
+    assert (signed.release.model_signed_by, release.model_signed_by) == (None, keyid), "a folder by itself proves no signer"
     assert release.rows()["model.sig"] == f"by the key {keyid[:12]}"
     assert publish(release, to=development.folder).created
     assert standing(development) == content
@@ -154,7 +154,7 @@ def test_a_release_of_an_older_mlpublish_has_none_and_is_as_good(
     craft: Callable[..., Release], new_release: NewRelease, development: Development
 ) -> None:
     plain = craft()
-    assert (read_release(plain.folder).model_signed_by, publish(plain, to=development.folder).created) == (None, True)
+    assert (read_release(plain.folder).beside, publish(plain, to=development.folder).created) == ({}, True)
     again = new_release(b"one")
     assert (again.model_signed_by, publish(again, to=development.folder).created) == (None, False)
 
@@ -310,7 +310,7 @@ def test_nobody_is_shown_or_signs_a_change_whose_model_sig_does_not_hold(
     alice, bundle = production.signer("alice"), new_bundle(b"one")
     content, error, told = wrong_ones(bundle, alice)[wrong]
     bad = crafted(bundle, production.head(), production.store.read, alice, tmp_path / "crafted", {PATH: content})
-    proposed(production, bad)
+    kept_unseen(production, bad)
     bob, root = production.signer("bob"), production.first_root
     acts: list[Callable[[], object]] = [
         lambda: review.show(production.where("bob")),
@@ -325,11 +325,22 @@ def test_nobody_is_shown_or_signs_a_change_whose_model_sig_does_not_hold(
     assert not (tmp_path / "saved").exists()
 
 
-def proposed(production: Production, release: Release) -> Change:
-    """Handed in past ``publish``, which would look at it."""
-    found, bundle = read_change(release.folder), release.bundle
-    blobs = {bundle.sha256: bundle.path} | {digest_of(each.read_bytes()): each for each in release.folder.glob("model.sig")}
-    return endpoint_for(production.at).propose(APP.id, found.change, found.reviews, blobs).change
+def kept_unseen(production: Production, release: Release) -> None:
+    """As an endpoint keeps a change that looks at nothing; ours would refuse it."""
+    found, store = read_change(release.folder), production.store
+    for path, place in ((bundle_path(1), release.bundle.path), (PATH, release.folder / "model.sig")):
+        store.create(roles.stored_at(read_targets(found.change)[path]), place)
+    store.create(f"changes/{found.change.id}/change.json", found.change.to_bytes())
+    for review_ in found.reviews:
+        received = Received(review=review_, at=review_.at)
+        store.create(f"changes/{found.change.id}/reviews/{review_.keyid}.json", dump(received.to_dict()))
+    store.create("changes/open.json", dump({"format": 1, "change": found.change.id}))
+
+
+def read_targets(change: Change) -> Mapping[str, TargetFile]:
+    role = change.targets()
+    assert role is not None
+    return role.signed.targets
 
 
 def test_a_folder_has_room_for_one(production: Production, tmp_path: Path) -> None:

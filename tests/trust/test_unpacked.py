@@ -112,6 +112,52 @@ def test_neither_a_link_nor_a_pipe_nor_a_device_is_opened(unpacked: Path, tmp_pa
     refused(unpacked, "models/digits.mlmodel", "no regular file")
 
 
+def put(kind: str, place: Path, elsewhere: Path) -> None:
+    """Something there that is no regular file."""
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        (elsewhere / "link").write_text("{}")
+        place.symlink_to(elsewhere / kind)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "link to nothing"])
+@pytest.mark.parametrize("trusting", [True, False])
+def test_a_model_signature_that_is_no_file_is_named(
+    unpacked: Path, development: Development, tmp_path: Path, kind: str, trusting: bool
+) -> None:
+    put(kind, unpacked / MODEL_SIGNATURE, tmp_path)
+    development.app("com.acme.digits")
+    trust = {"root": development.first_root("com.acme.digits")} if trusting else {}
+    refused(unpacked, MODEL_SIGNATURE, "no regular file", **trust)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nothing"])
+def test_a_model_signature_beside_a_zip_that_is_no_file_is_named(made: Bundle, tmp_path: Path, kind: str) -> None:
+    put(kind, made.path.with_name(MODEL_SIGNATURE), tmp_path)
+    refused(made.path, MODEL_SIGNATURE, "no regular file|symbolic link|directory", pin=text_of(KEY))
+    assert f"{MODEL_SIGNATURE}: it is held against a key only" in " ".join(verify(made.path).not_proven)
+
+
+def test_what_lies_deeper_than_any_file_may_is_named_and_not_walked(unpacked: Path) -> None:
+    here = os.open(unpacked, os.O_RDONLY)
+    for _ in range(40):  # deeper than a path can be long
+        os.mkdir("d" * 200, dir_fd=here)
+        here, before = os.open("d" * 200, os.O_RDONLY, dir_fd=here), here
+        os.close(before)
+    os.close(here)
+    refused(unpacked, "d" * 200, "deeper")
+
+
+def test_a_folder_as_deep_as_a_file_may_lie_is_walked(unpacked: Path) -> None:
+    (unpacked / "/".join("d" * 31)).mkdir(parents=True)
+    assert verify(unpacked).kind == "unpacked bundle"
+    (unpacked / "/".join("d" * 32)).mkdir(parents=True)
+    refused(unpacked, "d", "deeper")
+
+
 def test_a_newer_manifest_is_not_called_broken(unpacked: Path) -> None:
     manifest = unpacked / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 2'))

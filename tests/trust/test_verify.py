@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from securesystemslib.signer import Signature, SSlibKey
 from tuf.api.metadata import Metadata, Root, Targets
 
 from mlpublish.artifacts import App, Bundle, Release
@@ -28,12 +30,14 @@ from mlpublish.errors import (
 from mlpublish.formats import archive
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.wire import digest_of
+from mlpublish.publishing.publish import publish
 from mlpublish.repository.development import Development
 from mlpublish.trust import roles
 from mlpublish.trust.bundles import open_bundle
+from mlpublish.trust.chain import follow_roots
 from mlpublish.trust.keys import crypto_signer
 from mlpublish.trust.signer import Signer
-from mlpublish.trust.verify import evidence_limits, follow_roots, verify
+from mlpublish.trust.verify import evidence_limits, verify
 from tests import hands
 
 APP = App(id="com.acme.digits", version="2.0")
@@ -241,6 +245,59 @@ def test_a_model_signature_is_told_by_whoever_the_trusted_root_says(
     assert [str(entry.path) for entry in report.files][-2:] == ["models/digits.mlmodel", "manifest.json"]
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"name": "other"},
+        {"version": "9"},
+        {"unpacked_length": 1},
+        {"minimum_os": "99.0"},
+        {"manifest_sha256": "0" * 64},
+    ],
+)
+def test_what_is_signed_of_a_bundle_has_to_be_so(
+    release: Release, root: bytes, development: Development, lie: dict[str, object]
+) -> None:
+    def bend(role: Targets) -> None:
+        custom = role.targets["releases/1/bundle.zip"].unrecognized_fields["custom"]
+        assert lie.keys() <= custom.keys()
+        custom.update(lie)
+
+    resign(release, development.signer("targets"), bend)
+    refused(VerificationError, release, root, "The app role says of release 1")
+    with pytest.raises(VerificationError, match="The app role says of release 1"):
+        publish(release, to=development.folder)
+
+
+def test_one_key_under_two_ids_is_told(release: Release, root: bytes, development: Development) -> None:
+    """TUF counts ids, so that its holder reaches a threshold of two alone."""
+    role, signer = roles.parse(root, Root, "root"), development.signer("targets")
+    key, other = signer.public_key, "ab" * 32
+    role.signed.add_key(SSlibKey(other, key.keytype, key.scheme, key.keyval), "targets")
+    role.signed.roles["targets"].threshold = 2
+    role.signatures.clear()
+    twice = roles.signed_by(role, development.signer("root")).to_bytes()
+    (release.folder / "roots" / "1.root.json").write_bytes(twice)
+    resign(release, signer, lambda _: None)
+    file = release.folder / "targets.json"
+    targets = roles.parse(file.read_bytes(), Targets, "targets")
+    targets.signatures[other] = Signature(other, targets.signatures[key.keyid].signature)
+    file.write_bytes(targets.to_bytes())
+    report = verify(release.folder, root=twice)
+    assert len(report.roles[1].signed_by) == 2
+    assert any("targets role lists one key under two ids, so one person could sign twice" in each for each in report.warnings)
+
+
+def test_what_is_no_root_is_a_call_that_makes_no_sense(release: Release, tmp_path: Path) -> None:
+    for wrong in (release.folder / "targets.json", (release.folder / "targets.json").read_bytes(), b""):
+        with pytest.raises(RecipeError, match="is no root of an app") as caught:
+            verify(release.folder, root=wrong)
+        assert (caught.value.exit_code, caught.value.field) == (2, "root")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotFound, match="no regular file"):
+        verify(release.folder, root=tmp_path / "pipe")
+
+
 def test_a_release_brings_its_own_signatures(release: Release, root: bytes) -> None:
     with pytest.raises(RecipeError, match="brings its own"):
         verify(release.folder, root=root, signature=release.folder / "model.sig")
@@ -374,6 +431,6 @@ def test_every_root_on_the_way_is_the_apps_own(root: bytes, development: Develop
     chain += [roles.following(chain[0], version, 100) for version in (2, 3)]
     chain[foreign - 1].signed.unrecognized_fields[roles.APP_FIELD] = "com.acme.sandbox"
     signed = [roles.signed_by(Metadata(each.signed), development.signer("root")).to_bytes() for each in chain]
-    assert follow_roots(signed[0], signed).signed.version == 3
+    assert follow_roots(signed[0], signed).newest.signed.version == 3
     with pytest.raises(VerificationError, match=rf"Root {foreign} is of com\.acme\.sandbox"):
         follow_roots(signed[0], signed, APP.id)

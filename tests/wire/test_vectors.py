@@ -13,6 +13,7 @@ from mlpublish.conformance.case import CASE, Case
 from mlpublish.conformance.catalogue import scenarios
 from mlpublish.conformance.vectors import read, save
 from mlpublish.errors import FormatError, NewerFormat, NotFound, RecipeError
+from mlpublish.formats.wire import MAX_DOCUMENT
 
 FOLDER = Path(__file__).with_name("vectors")
 GOLDENS_ARE_WRITTEN = os.environ.get("MLPUBLISH_UPDATE_GOLDENS") == "1"  # read before the environment is made quiet
@@ -77,18 +78,65 @@ def test_a_folder_without_cases_is_told(tmp_path: Path) -> None:
         ({"format": 2}, NewerFormat, "Upgrade"),
         ({"steps": [{}]}, FormatError, r"steps\[0\]"),
         ({"name": "../evil"}, FormatError, "name"),
+        ({"name": "update"}, FormatError, "has the name 'update'"),
+        ({"steps": []}, FormatError, "at least one step"),
     ],
 )
 def test_a_case_that_is_none_is_refused(tmp_path: Path, change: dict[str, object], error: type[FormatError], told: str) -> None:
-    shutil.copytree(FOLDER / "first-install", tmp_path / "first-install")
-    file = tmp_path / "first-install" / CASE
+    file = copied(tmp_path) / CASE
     file.write_text(json.dumps(json.loads(file.read_bytes()) | change))
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=rf"^first-install/case\.json.*{told}"):
         read(tmp_path)
 
 
+def copied(folder: Path) -> Path:
+    """The folder of a case."""
+    return shutil.copytree(FOLDER / "first-install", folder / "first-install")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"os_version": "16\x00"},
+        {"device_id": "a\nb"},
+        {"os_version": "1" * 201},
+        {"app": "../.."},
+        {"app_version": "2."},
+        {"platform": "x"},
+    ],
+)
+def test_a_step_that_nobody_could_be_asked_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
+    file = copied(tmp_path) / CASE
+    case = json.loads(file.read_bytes())
+    case["steps"][0] |= change
+    file.write_text(json.dumps(case))
+    with pytest.raises(FormatError, match=rf"^first-install/case\.json: steps\[0\]\.{next(iter(change))}"):
+        read(tmp_path)
+
+
+def test_what_is_no_plain_file_of_a_case_is_refused(tmp_path: Path) -> None:
+    case = copied(tmp_path / "vectors")
+    (case / CASE).rename(tmp_path / CASE)
+
+    def refused(told: str) -> None:
+        with pytest.raises(FormatError, match=f"^first-install/{told}"):
+            read(tmp_path / "vectors")
+
+    (case / CASE).symlink_to(tmp_path / CASE)
+    refused(r"case\.json cannot be read: it is a symbolic link")
+    (case / CASE).unlink()
+    os.mkfifo(case / CASE)
+    refused(r"case\.json cannot be read: it is no regular file")
+    (case / CASE).unlink()
+    (case / CASE).mkdir()
+    refused(r"case\.json is no file")
+    (case / CASE).rmdir()
+    shutil.copy(tmp_path / CASE, case / CASE)
+    os.truncate(shutil.copy(tmp_path / CASE, case / "large"), MAX_DOCUMENT + 1)
+    refused("large cannot be read: it has more than")
+
+
 def test_a_case_whose_root_is_missing_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(FOLDER / "first-install", tmp_path / "first-install")
-    shutil.rmtree(tmp_path / "first-install" / "1")
+    shutil.rmtree(copied(tmp_path) / "1")
     with pytest.raises(FormatError, match=r"1\.root\.json'? ?, which is not there"):
         read(tmp_path)

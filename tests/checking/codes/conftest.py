@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,17 +19,3 @@ def waiting(lab: Lab) -> Lab:
     lab.updates_to(1)
     lab.release(BIG)
     return lab
-
-
-@pytest.fixture(scope="session")
-def mounting() -> Callable[[str, Path], list[str]]:
-    """``mounting("tmpfs -o size=8m tmpfs", folder)``: what a command line is put behind to have that mounted there."""
-
-    def behind(mount: str, folder: Path) -> list[str]:
-        words = ["unshare", "-rm", "sh", "-c", f'mount -t {mount} "$0" && exec "$@"', str(folder)]
-        if shutil.which("unshare") is None or subprocess.run([*words, "true"], check=False, capture_output=True).returncode:
-            missing = "needs unshare (Debian: apt install util-linux) and the right to mount"
-            pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-        return words
-
-    return behind

@@ -13,14 +13,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool, HTTPConnectionPool
+from urllib3.exceptions import HTTPError
 
-from mlpublish.checking.budget import Broken, Budget
+from mlpublish.connections import Stalled, TimeIsOver
 
 _PIECE = 256 * 1024  # bytes; larger ones are no faster
 _AHEAD = 8  # pieces that lie ready at most
@@ -36,6 +37,14 @@ class Switchboard(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+
+    @classmethod
+    def of(cls, session: requests.Session) -> Switchboard:
+        """One that a session's connections go through from now on."""
+        board = cls()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, board)
+        return board
 
     def get_connection_with_tls_context(
         self,
@@ -70,26 +79,34 @@ class Line:
     Args:
         send: sends it and gives the answer, its body unread.
         hang_up: ends its connection.
+        stall: seconds for which next to nothing may come.
+        check: called at least every moment while somebody waits; what it raises ends the wait.
+        sent: how many bytes of the request's body are sent; while they move, nothing stalls.
     """
 
     def __init__(
-        self, send: Callable[[], requests.Response], hang_up: Callable[[], None], budget: Budget, cancel: threading.Event
+        self,
+        send: Callable[[], requests.Response],
+        hang_up: Callable[[], None],
+        *,
+        stall: float,
+        check: Callable[[], None],
+        sent: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._hang_up, self._budget, self._cancel = hang_up, budget, cancel
+        self._hang_up, self._stall, self._check, self._sent = hang_up, stall, check, sent
         self._items: queue.Queue[_Item] = queue.Queue(_AHEAD)
         self._abandoned = threading.Event()
         self._ended = False
-        self._waited, self._came = 0.0, 0  # seconds and bytes since it last gave enough
+        self._waited, self._moved = 0.0, 0  # seconds and bytes since it last gave, or took, enough
+        self._sent_before = 0
         threading.Thread(target=self._run, args=(send,), daemon=True, name="mlpublish-request").start()
 
     def answer(self) -> requests.Response:
         """What the server answers.
 
         Raises:
-            Broken: nothing came within the stall limit.
-            DownloadError: the check's time is over.
-            DeviceFailure: CANCELED.
-            Exception: whatever ``send`` raised.
+            Stalled: nothing came within the stall limit.
+            Exception: whatever ``check`` or ``send`` raised.
         """
         item = self._next()
         assert isinstance(item, requests.Response)
@@ -97,7 +114,7 @@ class Line:
         return item
 
     def pieces(self) -> Iterator[bytes]:
-        """The body as it comes; may end as ``answer`` may."""
+        """The body as it comes; may end as ``answer`` may, and with a ConnectionError of requests' where it breaks off."""
         while isinstance(item := self._next(), bytes):
             yield item
 
@@ -116,7 +133,7 @@ class Line:
             # a process that was stopped for a while did not wait for the network
             self._waited += min(time.monotonic() - began, 2 * _TICK)
             self._ended = not isinstance(item, (bytes, requests.Response))
-            self._budget.check(self._cancel)
+            self._check()
             if isinstance(item, Exception):
                 raise item
             self._refuse_stall(len(item) if isinstance(item, bytes) else 0)
@@ -124,19 +141,20 @@ class Line:
                 return item
 
     def _refuse_stall(self, came: int) -> None:
-        stall = self._budget.patience.stall
-        self._came += came
-        if self._came >= _LEAST * stall:
-            self._waited, self._came = 0.0, 0
-        if self._waited > stall:
-            raise Broken(f"hardly anything came for {stall:g} s (stall)")
+        sent = self._sent()
+        self._moved += came + sent - self._sent_before
+        self._sent_before = sent
+        if self._moved >= _LEAST * self._stall:
+            self._waited, self._moved = 0.0, 0
+        if self._waited > self._stall:
+            raise Stalled(f"hardly anything came for {self._stall:g} s (stall)")
 
     def _run(self, send: Callable[[], requests.Response]) -> None:
         end: Exception | None = None
         try:
             with send() as response:
                 self._give(response)
-                while not self._abandoned.is_set() and (piece := response.raw.read1(_PIECE, decode_content=True)):
+                while not self._abandoned.is_set() and (piece := _piece(response)):
                     self._give(piece)
         except Exception as exc:  # noqa: BLE001 - carried over to the thread that waits
             end = exc
@@ -147,3 +165,75 @@ class Line:
             with contextlib.suppress(queue.Full):
                 return self._items.put(item, timeout=2 * _TICK)
         return None
+
+
+class Deadline:
+    """A moment at which everything that was asked for has to be here.
+
+    Args:
+        seconds: from now, on the clock that no change of the date moves.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._ends = seconds, time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Go on only if time is left.
+
+        Raises:
+            TimeIsOver: it is not.
+        """
+        if time.monotonic() >= self._ends:
+            raise TimeIsOver(f"it was not whole after {self._seconds:g} s")
+
+
+class Caller:
+    """A session whose requests each have a line: none holds whoever waits for it without end.
+
+    Args:
+        connect: seconds to connect, for each address of a host.
+        stall: seconds for which next to nothing may come.
+    """
+
+    def __init__(self, session: requests.Session, *, connect: float = 10.0, stall: float = 30.0) -> None:
+        self.timeout = (connect, 2 * stall)  # the line is left before
+        self._session, self._stall = session, stall
+        self._switchboard = Switchboard.of(session)
+
+    @contextlib.contextmanager
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: Deadline | None = None,
+        sent: Callable[[], int] = lambda: 0,
+        **options: Any,  # those of requests.Session.request
+    ) -> Iterator[Line]:
+        """Send a request; leaving the context before its body was read ends the connection.
+
+        Args:
+            deadline: when all of it has to be here.
+            sent: see Line.
+
+        Raises:
+            requests.RequestException: as requests raises it; Stalled; TimeIsOver. So may the line.
+        """
+        with contextlib.closing(
+            Line(
+                lambda: self._session.request(method, url, stream=True, timeout=self.timeout, **options),
+                self._switchboard.hang_up,
+                stall=self._stall,
+                check=(lambda: None) if deadline is None else deadline.check,
+                sent=sent,
+            )
+        ) as line:
+            yield line
+
+
+def _piece(response: requests.Response) -> bytes:
+    """The next piece of a body; nothing at its end."""
+    try:
+        return response.raw.read1(_PIECE, decode_content=True)
+    except (HTTPError, OSError) as exc:
+        raise requests.ConnectionError(exc) from exc
