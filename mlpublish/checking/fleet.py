@@ -229,7 +229,7 @@ def _told(report: CheckReport, member: _Member, turn: int, seconds: float) -> Fl
 
 def _within(field: str, value: int, most: int) -> None:
     if not 1 <= value <= most:
-        raise RecipeError(f"{field} is {value}.", remedy=f"Give 1 to {most}.", field=field)
+        raise RecipeError(f"A fleet with {field} {value} is none.", remedy=f"Give 1 to {most}.", field=field)
 
 
 def _refuse_strangers(at: str, devices: int, confirmed: bool) -> None:

@@ -193,7 +193,7 @@ def _accepted_roots(folder: Path) -> list[bytes]:
 
 def _first_root(trust: Trust, fetcher: MetadataFetcher, app_id: str) -> bytes:
     if trust.root is not None:
-        return _root_given(trust.root)
+        return _root_given(trust.root, app_id)
     if trust.pin is None:
         raise RecipeError("Nothing is trusted here.", remedy="Pass --root or --pin.", field="root")
     first = root_under(read_pin(trust.pin), fetcher.download_bytes("metadata/1.root.json", _ROOT_LENGTH))
@@ -201,12 +201,15 @@ def _first_root(trust: Trust, fetcher: MetadataFetcher, app_id: str) -> bytes:
     return first
 
 
-def _root_given(data: bytes) -> bytes:
+def _root_given(data: bytes, app_id: str) -> bytes:
+    """The root that the caller names: that it is none, or another app's, is the caller's mistake and nobody's attack."""
     try:
-        roles.parse(data, Root, "root")
-    except FormatError as exc:
+        roles.check_root_bound(roles.parse(data, Root, "root").signed, app_id)
+    except (FormatError, VerificationError) as exc:
         raise RecipeError(
-            f"The root that is given is none: {exc.problem}", remedy="Give the 1.root.json that the app embeds.", field="root"
+            f"The root that is given is not one of {app_id}: {exc.problem}",
+            remedy="Give the 1.root.json that the app embeds.",
+            field="root",
         ) from exc
     return data
 

@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_made_or_written_is_refused(lab: Lab, tmp_path: 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no root"])
 def test_a_root_that_is_none_is_the_callers_mistake(lab: Lab, content: bytes) -> None:
     lab.release()
-    with pytest.raises(RecipeError, match="The root that is given is none") as told:
+    with pytest.raises(RecipeError, match="The root that is given is not one of") as told:
         lab.check(root=content)
     assert told.value.field == "root"
     lab.updates_to(1)

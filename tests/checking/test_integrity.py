@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlpublish.errors import MlpublishError
+from mlpublish.errors import MlpublishError, RecipeError
 from mlpublish.formats import archive
 from mlpublish.formats.channel import bundle_path
 from mlpublish.formats.policy import POLICY_PATH, Policy
 from mlpublish.formats.status import UpdateStatus
+from mlpublish.repository.development import Development
 from mlpublish.trust import roles
 
 if TYPE_CHECKING:
@@ -284,3 +285,11 @@ def test_no_failure_of_a_device_is_an_exception() -> None:
         status, detail = outcome_of(kind("It is so.", remedy="Do that."))
         assert status is not UpdateStatus.SUCCESS
         assert "It is so." in detail
+
+
+def test_a_root_of_another_app_is_the_callers_mistake(waiting: Lab, tmp_path: Path) -> None:
+    other = Development.make(tmp_path / "other").app("com.acme.other").head().root
+    waiting.web.asked.clear()
+    with pytest.raises(RecipeError, match=r"not one of com\.acme\.digits: Root 1 is of com\.acme\.other") as refused:
+        waiting.check(root=other.to_bytes(), **waiting.fresh())
+    assert (refused.value.field, waiting.web.asked) == ("root", [])
