@@ -74,7 +74,7 @@ class Budget:
         """
         stop_if(cancel)
         if self.left <= 0:
-            raise DownloadError(f"the {self.patience.timeout:g} s that the whole check may take are over (timeout)")
+            raise DownloadError(f"the {self.patience.timeout:g} s that the check may spend on the network are over (timeout)")
 
     def wait_to_retry(self, exc: DownloadError, tried: int, cancel: threading.Event) -> None:
         """Wait until something may be asked for again: longer each time, never all devices at once, and no less than the
@@ -107,7 +107,7 @@ def stop_if(cancel: threading.Event) -> None:
 
 
 def _give_up(exc: DownloadError, pause: float, left: float) -> NoReturn:
-    told = f"{exc}; to ask again takes a wait of {pause:.0f} s, and {max(left, 0):.0f} s of the whole check are left (timeout)"
+    told = f"{exc}; to ask again takes a wait of {pause:.0f} s, and {max(left, 0):.0f} s of the timeout are left"
     if isinstance(exc, Busy):
         raise Busy(told, exc.status_code, exc.wait) from exc
     raise DownloadError(told) from exc
