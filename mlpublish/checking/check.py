@@ -87,7 +87,7 @@ def check(
         A CheckReport, whatever happened on the device; its failures are data. One Ctrl-C is CANCELED too.
 
     Raises:
-        RecipeError: the call itself makes no sense: no such app version, no root, another app's device folder.
+        RecipeError: the call itself makes no sense: no app version is named, no root, another app's root or device folder.
         FormatError: the configuration is no property list, or the device's folder is of a newer format.
     """
     who = settings.app_for(app, app_version, platform)

@@ -77,13 +77,22 @@ def transport_for(at: str, app_id: str, *, patience: Patience, ca: Path | None =
         RecipeError: it is neither, it carries a secret, or there is no such folder or file.
     """
     if _is_server(at):
-        return HttpTransport(f"{at.rstrip('/')}/apps/{app_id}/", patience=patience, ca=ca)
+        transport = HttpTransport(f"{at.rstrip('/')}/apps/{app_id}/", patience=patience, ca=ca)
+        if at.rstrip("/").endswith(f"/apps/{app_id}"):
+            raise _too_deep(at, at.rstrip("/").removesuffix(f"/apps/{app_id}"))
+        return transport
     folder = Path(at.removeprefix("file:"))
+    if (folder / "metadata").is_dir() and not (folder / app_id).is_dir():
+        raise _too_deep(at, folder.parent)
     if "://" in at or not folder.is_dir():
         raise RecipeError(
             f"{_shown(at)} is no server and no folder.", remedy="Give http(s)://host[:port] or file:DIR.", field="at"
         )
     return FolderTransport(folder / app_id, patience=patience)
+
+
+def _too_deep(at: str, above: object) -> RecipeError:
+    return RecipeError(f"{at} is the repository of one app.", remedy=f"Name what it lies in: {above}.", field="at")
 
 
 def transport_beside(at: str, *, patience: Patience, ca: Path | None = None) -> Transport:

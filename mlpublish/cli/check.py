@@ -32,7 +32,8 @@ _OF_A_DEVICE = ("device", "device_id", "os_version", "shipped", "shipped_release
 def command(ctx: click.Context, /, junit: Path | None, html: Path | None, **asked: Any) -> None:
     """Play the device once: ask, download, verify, install, and say in one of nine statuses what happened.
 
-    With --fleet N so many fresh devices check at once, and their outcomes are counted. One Ctrl-C is CANCELED.
+    With --fleet N so many fresh devices check at once, and their outcomes are counted. One Ctrl-C is CANCELED
+    (a fleet is given up, exit code 130).
     """
     of_fleet = {name: asked.pop(name) for name in fleet.NAMES}
     if of_fleet["devices"] is None:

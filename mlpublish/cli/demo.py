@@ -33,8 +33,7 @@ def command(keep: Path | None) -> None:
     """
     from mlpublish.cli.demo_play import Demo
 
-    _quiet()
-    with _folder(keep) as folder, _telling() as tell:
+    with _quiet(), _folder(keep) as folder, _telling() as tell:
         demo = Demo(folder, tell)
         demo.play()
     outcome.tell("demo", _result(demo), None if outcome.wants_json() else _table(demo, keep))
@@ -75,10 +74,16 @@ def _telling() -> Iterator[Callable[[str], None]]:
         yield tell
 
 
-def _quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """The story is ours to tell: what libraries log while they work is not part of it."""
-    warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _result(demo: Demo) -> dict[str, Any]:

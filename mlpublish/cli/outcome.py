@@ -142,9 +142,9 @@ def _described(exc: BaseException) -> tuple[dict[str, Any], int]:
         case click.ClickException():
             return _error("usage", exc.format_message(), "See --help."), exc.exit_code
         case Terminated():
-            return _error("terminated", "Terminated.", "Run the command again; what was finished stays."), TERMINATED
+            return _error("terminated", "Terminated.", "Run the command again."), TERMINATED
         case KeyboardInterrupt() | click.Abort():
-            return _error("interrupted", "Interrupted.", "Run the command again; what was finished stays."), INTERRUPTED
+            return _error("interrupted", "Interrupted.", "Run the command again."), INTERRUPTED
         case OSError():
             where = f" ({exc.filename})" if exc.filename else ""
             return _error("os_error", f"The system refused: {exc.strerror or exc}{where}.", "Check path and permissions."), 1

@@ -69,7 +69,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _lines(report: VerifyReport, every_file: bool, told: set[str]) -> Iterator[str]:
-    """A report line by line, its parts behind it; a limit that was told already is not told again."""
+    """A report line by line, its parts behind it; a limit that was told already is counted, not told again."""
     yield f"{report.kind} {report.what}"
     if report.manifest is not None:
         yield from _bundle(report, every_file)
@@ -82,6 +82,8 @@ def _lines(report: VerifyReport, every_file: bool, told: set[str]) -> Iterator[s
     yield from (line for channel in report.channels for line in _channel(channel))
     yield from (f"proven      {sentence}" for sentence in report.proven)
     yield from (f"not proven  {sentence}" for sentence in report.not_proven if sentence not in told)
+    if again := sum(sentence in told for sentence in report.not_proven):
+        yield f"not proven  and what was told above already ({again} of these)"
     yield from (f"warning     {sentence}" for sentence in report.warnings)
     told.update(report.not_proven)
     for part in report.parts:

@@ -164,7 +164,11 @@ class CheckReport(Shown):
         """A phase as a case: the status is that of the phase in which the check ended."""
         phase = self.phases.get(name)
         if phase is None:
-            return Case(name=name, told="The check did not come to it.", skipped=True)
+            return Case(
+                name=name,
+                told="Not done: the check ended before, was told to leave it out, or has no need of it.",
+                skipped=True,
+            )
         tested = "; ".join(f"{model}: {told}" for model, told in self.self_tests.items())
         told = tested if name == "self-test" else str(phase)
         if phase.passed:

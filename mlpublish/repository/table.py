@@ -40,6 +40,8 @@ class Table:
     def __post_init__(self) -> None:
         for key in self.values:
             if key not in self.known:
+                if self.where and key in KEYS:  # TOML counts a last line to the table above it
+                    self.refuse(key, "is not known", f"Write {key} above the first [table] of the file.")
                 near = get_close_matches(key, self.known, n=1, cutoff=0.0)[0]
                 self.refuse(key, "is not known", f"Did you mean {near}?")
 

@@ -128,7 +128,9 @@ class _Asked:
         development = defaults.development_among(defaults.repository_for(self.repository))
         endpoint = endpoint_for(base, token=defaults.token_of(None, development, base))
         ids = (check_app_id(app_id),) if app_id is not None else self._listed(endpoint)
-        return self._repositories(url, {each: AtEndpoint(endpoint, each) for each in ids})
+        report = self._repositories(url, {each: AtEndpoint(endpoint, each) for each in ids})
+        narrowed = app_id is None and ids == (self._only(),)
+        return replace(report, not_proven=(_one_of(ids[0]), *report.not_proven)) if narrowed else report
 
     def _in_hand(self, path: Path, root: Path | str | bytes | None) -> VerifyReport:
         """Verify what says itself what it is."""
@@ -172,7 +174,7 @@ class _Asked:
 
     def _listed(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The apps of a server: the one that the trusted root is of, mlpublish.toml's only one, or all that it names."""
-        known = self._named_by_root() or settings.load().only_app
+        known = self._only()
         if known is not None:
             return (known,)
         try:
@@ -187,19 +189,20 @@ class _Asked:
     def _repositories(self, what: Path | str, found: Mapping[str, Source]) -> VerifyReport:
         if self.signature is not None:
             raise RecipeError("A repository brings its signatures.", remedy="Leave --signature out.", field="signature")
+        limits: tuple[str, ...] = ()
         if len(found) > 1 and self.root is not None:
             bound = self._named_by_root() or "an app that it does not name"
             if bound not in found:
                 raise RecipeError(
                     f"{what} holds {len(found)} apps, and the root is of {bound}.", remedy="Pass --app ID (app=).", field="app"
                 )
-            found = {bound: found[bound]}
+            found, limits = {bound: found[bound]}, (_one_of(bound),)
         trusts = {app_id: self._trust(app_id, what) for app_id in found}
         reports = tuple(
             self._repository(what, app_id, source, trusts[app_id], several=len(found) > 1) for app_id, source in found.items()
         )
         if len(reports) == 1:
-            return reports[0]
+            return replace(reports[0], not_proven=(*limits, *reports[0].not_proven))
         return VerifyReport(
             what=what,
             kind="repositories",
@@ -235,6 +238,10 @@ class _Asked:
         development = defaults.development_among(*places, defaults.repository_for(self.repository))
         return defaults.root_of(app_id, self.root, development)
 
+    def _only(self) -> str | None:
+        """The one app that can be meant, where the root or mlpublish.toml says it."""
+        return self._named_by_root() or settings.load().only_app
+
     def _named_by_root(self) -> str | None:
         """Whose the root is that was given, where it says that."""
         if self.root is None:
@@ -253,3 +260,7 @@ def _app_of(folder: Path) -> str:
     """Whose release a folder says that it is."""
     with verified(), named(RECORD):
         return check_app_id(Reader.parse(read_document(folder / RECORD), what=RECORD).text("app"))
+
+
+def _one_of(app_id: str) -> str:
+    return f"Other apps: what is trusted here is of {app_id} alone, and no other that may stand here was looked at."

@@ -55,6 +55,12 @@ def read_pin(text: str) -> SSlibKey:
         SigningError: the key is of a kind that is not taken.
     """
     found = keys.parse_public(text.encode(errors="replace"))
+    if found is None and "PRIVATE KEY-----" in text:
+        raise RecipeError(
+            "The pin is a private key.",
+            remedy="Give its public half: openssl pkey -in KEY.pem -pubout -out KEY.pub.",
+            field="pin",
+        )
     if found is None:
         raise RecipeError(
             "The pin is neither a public key nor a certificate.",

@@ -48,8 +48,8 @@ class Trust:
         if self.root is not None and not os.path.lexists(file):  # what is no file there is the thing's own fault
             raise RecipeError(
                 f"{path} is a bare bundle, and no root signs one.",
-                remedy=f"Verify the release folder that mlpublish sign wrote; or put its {MODEL_SIGNATURE} beside this; "
-                "or pass --pin KEY, for the signature beside it; or neither, to check contents only.",
+                remedy=f"Verify the release folder that mlpublish sign wrote; or put its {MODEL_SIGNATURE} beside this, or "
+                "name that with --signature F; or pass --pin KEY, for the signature beside it; or neither: the contents only.",
                 field="what",
             )
         if asked and not self.keys:

@@ -418,3 +418,11 @@ def test_a_file_of_a_repository_that_cannot_be_read_is_not_blamed_on_the_device(
     assert "device" not in waiting.fails(NETWORK, f"{stamp} cannot be read: Input/output error", at=at).detail
     stamp.with_name("kept").replace(stamp)
     waiting.updates_to(2, at=at)
+
+
+def test_the_address_of_one_apps_repository_is_told_from_what_it_lies_in(waiting: Lab) -> None:
+    lying = waiting.store.folder
+    for at, above in ((f"{waiting.web.url}/apps/{waiting.app.id}", waiting.web.url), (f"file:{lying}", str(lying.parent))):
+        with pytest.raises(RecipeError, match="the repository of one app") as refused:
+            waiting.check(at=at, **waiting.fresh())
+        assert refused.value.remedy == f"Name what it lies in: {above}."

@@ -147,7 +147,7 @@ BAD: dict[str, tuple[tuple[object, ...], str]] = {
     "a configuration without a pin": (("--config", "open.plist"), "wlSecureModelUpdatePublicKey into open.plist"),
     "a pin that is none": (("--config", "pinned.plist"), "The pin is neither a public key nor a certificate."),
     "nowhere to ask": ((), "--config mfpclient.plist"),
-    "a fleet of nobody": (("--at", "TO", "--fleet", 0), "devices is 0. Give 1 to"),
+    "a fleet of nobody": (("--at", "TO", "--fleet", 0), "devices 0 is none. Give 1 to"),
     "a page in a folder that is none": (("--at", "TO", "--html", "file/page.html"), "cannot be written"),
     "a page that is a folder": (("--at", "TO", "--html", "."), "is no file"),
     "one file for both": (("--at", "TO", "--html", "x", "--junit", "x"), "the same file"),

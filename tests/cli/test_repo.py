@@ -99,7 +99,8 @@ def test_several_apps_at_once_and_more_later(cli: Cli, init: Callable[..., Ran],
     status = cli("repo", "status", "--at", "place", "--json")
     assert [each["app"] for each in status.result["apps"]] == ["com.acme.one", "com.acme.three", "com.acme.two"]
     days = {each["app"]: each["roles"][1]["days_left"] for each in status.result["apps"]}
-    assert (days["com.acme.one"], days["com.acme.three"]) in {(89, 364), (90, 365)}
+    assert days["com.acme.one"] in {89, 90}  # a second may have passed, or not
+    assert days["com.acme.three"] in {364, 365}
 
 
 def test_holders_are_named_by_option(init: Callable[..., Ran], production: Production) -> None:

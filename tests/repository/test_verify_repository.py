@@ -157,7 +157,9 @@ def test_several_apps_are_verified_each_for_itself(place: Path, root: bytes, dev
     report = verify(development.folder)
     assert (report.kind, [part.app_id for part in report.parts]) == ("repositories", [APP.id, "com.acme.other"])
     assert verify(development.folder, app=APP.id).app_id == APP.id
-    assert verify(development.folder, root=root).app_id == APP.id, "the root says whose it is"
+    one = verify(development.folder, root=root)
+    assert one.app_id == APP.id, "the root says whose it is"
+    assert "no other that may stand here was looked at" in one.not_proven[0]
     with pytest.raises(NotFound, match=r"no repository of com\.acme\.nothing"):
         verify(development.folder, app="com.acme.nothing")
     other = development.repository / "com.acme.other" / "metadata" / "timestamp.json"

@@ -86,6 +86,13 @@ def test_below_the_context_there_is_the_delivery_and_nothing_else(stood: Product
     assert send("PUT", f"/mfp/v1/blobs/sha256/{digest}", {}, b"").status == 404
 
 
+def test_a_context_that_fell_into_a_table_is_told_where_to_stand(development: Development) -> None:
+    file = development.folder / "server.toml"
+    file.write_text(file.read_text() + '\ncontext = "/mfp"\n')
+    with pytest.raises(RecipeError, match=r"Write context above the first \[table\]"):
+        ServerSettings.read(development.folder)
+
+
 @pytest.mark.parametrize(
     ("value", "context"), [('""', ""), ('"/"', ""), ('"/mfp"', "/mfp"), ('"/mfp/"', "/mfp"), ('"/a/b-1"', "/a/b-1")]
 )

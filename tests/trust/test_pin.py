@@ -140,3 +140,10 @@ def test_a_root_that_was_altered_after_the_pin_signed_it_is_refused(key: rsa.RSA
     )
     with pytest.raises(VerificationError, match="does not hold"):
         root_under(read_pin(forms(key)["SPKI"]), root)
+
+
+def test_a_private_key_is_told_as_what_it_is_and_not_shown() -> None:
+    text = "-----BEGIN PRIVATE KEY-----\\nMIIEvgIBADANBg\\n-----END PRIVATE KEY-----".replace("\\n", "\n")
+    with pytest.raises(RecipeError, match=r"is a private key\. Give its public half") as refused:
+        read_pin(text)
+    assert "MIIEvg" not in str(refused.value)
