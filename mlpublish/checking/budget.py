@@ -107,7 +107,7 @@ def stop_if(cancel: threading.Event) -> None:
 
 
 def _give_up(exc: DownloadError, pause: float, left: float) -> NoReturn:
-    told = f"{exc}; to ask again takes a wait of {pause:.0f} s, and {max(left, 0):.0f} s of the timeout are left"
+    told = f"{exc}; to ask again takes a wait of {pause:.0f} s, and {max(left, 0):.0f} s are left for the network (timeout)"
     if isinstance(exc, Busy):
         raise Busy(told, exc.status_code, exc.wait) from exc
     raise DownloadError(told) from exc
