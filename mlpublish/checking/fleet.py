@@ -12,6 +12,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -39,6 +41,12 @@ _BATCH = 8  # devices that a process plays before it tells how they went
 _AHEAD = 4  # batches that wait for each process
 _STOP = "stop"
 _LOOK = 0.2  # seconds between two looks at whether the parent lives
+_SWEEP = """
+import os, shutil, sys, time
+while os.getppid() == int(sys.argv[1]):
+    time.sleep(0.01)
+shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +186,8 @@ def _begin(parent: int, folder: Path, ignores_ctrl_c: bool) -> None:
     def end_with_parent() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK)
-        shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
+        # nobody else is left to do it, and this process makes files until it ends
+        subprocess.Popen([sys.executable, "-I", "-c", _SWEEP, str(os.getpid()), str(folder)])
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()

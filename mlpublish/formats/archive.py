@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO
+
+from zlib_ng.zlib_ng import crc32
 
 from mlpublish.formats import archive_layout as layout
 from mlpublish.formats.archive_layout import MAX_DIRECTORY, MAX_ENTRIES, Entry, order
@@ -59,7 +60,7 @@ class Archive(ReadArchive[Entry]):
             chunk = self._stream.read(min(CHUNK, entry.end - position))
             if not chunk:
                 raise broken(f"{entry.name} ends early")
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
             position += len(chunk)
             yield chunk
         if crc != entry.crc:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import FileIO
+from itertools import cycle
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+
+from zlib_ng.zlib_ng import crc32
 
 from mlpublish.errors import BundleError
 from mlpublish.formats.archive_layout import Entry, check_names, local_header, order, tail
-from mlpublish.formats.lanes import CHUNK, Lane, NewFile
+from mlpublish.formats.lanes import CHUNK, DEPTH, Lane, NewFile
 from mlpublish.formats.manifest import MANIFEST_PATH, FileEntry
 
 
@@ -69,15 +71,16 @@ class _Writing:
         self._file = file
         self._hashing = hashing
         self._digests: dict[str, Callable[[], str]] = {}
+        self._ring = _ring(DEPTH + 1)  # a lane that was given the last of them has done the first
         self.whole = hashlib.sha256()
         self.entries: list[Entry] = []
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         self._hashing.do(self.whole.update, data)
         self._file.write(data)
 
     def add(self, name: str, content: bytes) -> None:
-        self._begin(name, len(content), zlib.crc32(content))
+        self._begin(name, len(content), crc32(content))
         self._digests[name] = lambda: hashlib.sha256(content).hexdigest()
         self.put(content)
 
@@ -94,9 +97,9 @@ class _Writing:
 
     def _copy(self, source: _Source, crc: int, *, check: bool) -> None:
         found = 0
-        for chunk in source.pieces():
-            found = zlib.crc32(chunk, found) if check else found
-            self.put(chunk)
+        for piece in source.pieces(self._ring):
+            found = crc32(piece, found) if check else found
+            self.put(piece)
         if check and found != crc:
             raise _changed(source.name)
 
@@ -115,7 +118,7 @@ class _Writing:
 class _Source:
     """A file that is read from its start as often as needed, and must be the same one every time."""
 
-    def __init__(self, name: str, place: Path, stream: BinaryIO) -> None:
+    def __init__(self, name: str, place: Path, stream: FileIO) -> None:
         self.name = name
         self.place = place
         self._stream = stream
@@ -125,22 +128,27 @@ class _Source:
     def length(self) -> int:
         return self.stamp[0]
 
-    def pieces(self) -> Iterator[bytes]:
-        """The content from the start, and no more of it than there was."""
+    def pieces(self, ring: Iterator[memoryview]) -> Iterator[memoryview]:
+        """The content from the start, and no more of it than there was; a buffer is filled again when its turn comes.
+
+        New memory for every piece would cost as much as its CRC.
+        """
         self._stream.seek(0)
         left = self.length
-        while chunk := self._stream.read(CHUNK):
-            left -= len(chunk)
-            if left < 0:
+        while left > 0:
+            buffer = next(ring)
+            count = self._stream.readinto(buffer)
+            left -= count
+            if not count or left < 0:
                 break
-            yield chunk
-        if left != 0 or self._stamp() != self.stamp:
+            yield buffer[:count]
+        if left != 0 or self._stream.read(1) or self._stamp() != self.stamp:
             raise _changed(self.name)
 
     def crc(self) -> int:
         crc = 0
-        for chunk in self.pieces():
-            crc = zlib.crc32(chunk, crc)
+        for piece in self.pieces(_ring(1)):
+            crc = crc32(piece, crc)
         return crc
 
     def _stamp(self) -> tuple[int, ...]:
@@ -158,19 +166,23 @@ def _sha256_of(source: _Source, known: FileEntry | None, measuring: Lane) -> Cal
         with _opened(source.name, source.place) as again:
             if again.stamp != source.stamp:
                 raise _changed(source.name)
-            for chunk in again.pieces():
+            for piece in again.pieces(_ring(1)):
                 if measuring.dropped.is_set():
                     return
-                digest.update(chunk)
+                digest.update(piece)
 
     measuring.do(measure)
     return digest.hexdigest
 
 
+def _ring(count: int) -> Iterator[memoryview]:
+    return cycle([memoryview(bytearray(CHUNK)) for _ in range(count)])
+
+
 @contextmanager
 def _opened(name: str, place: Path) -> Iterator[_Source]:
     # without O_NONBLOCK a pipe that nobody writes to is waited for
-    with open(place, "rb", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as stream:
+    with open(place, "rb", buffering=0, opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise BundleError(f"{place} is no regular file.", remedy="Put the file itself there.", field=name)
         yield _Source(name, place, stream)

@@ -18,7 +18,7 @@ from typing import ParamSpec, Self
 P = ParamSpec("P")
 
 CHUNK = 1 << 20  # bytes; smaller ones cost switches between threads, larger ones memory
-_DEPTH = 8  # pieces that may wait, so a lane holds at most 8 MiB
+DEPTH = 4  # pieces that a lane may not have done yet
 _FLUSHED = 64 << 20  # bytes; the disk is never further behind than a few of these
 
 
@@ -36,8 +36,8 @@ class Lane:
 
     def do(self, work: Callable[P, object], *what: P.args, **named: P.kwargs) -> None:
         """Hand over a piece; if too many are in line, wait for half of them: to be woken for each costs more than hashing."""
-        if len(self._waiting) >= _DEPTH:
-            for _ in range(_DEPTH // 2):
+        if len(self._waiting) >= DEPTH:
+            for _ in range(DEPTH // 2):
                 self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(work, *what, **named))
 
@@ -66,7 +66,7 @@ class NewFile:
         self._unflushed = 0
         self.length = 0  # bytes written so far
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._stream.write(data)
         self.length += len(data)
         self._unflushed += len(data)

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from zlib_ng.zlib_ng import crc32
+
 from mlpublish.formats.lanes import CHUNK
 from mlpublish.formats.legacy_headers import DEFLATED, LegacyEntry, Listed, directory_of, held
 from mlpublish.formats.unpacking import ReadArchive, broken
@@ -64,7 +66,7 @@ class LegacyArchive(ReadArchive[LegacyEntry]):
     def chunks(self, entry: LegacyEntry) -> Iterator[bytes]:
         crc = done = 0
         for chunk in _inflated(self._packed(entry), entry) if entry.method == DEFLATED else self._packed(entry):
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
             done += len(chunk)
             if done > entry.length:
                 raise broken(f"{entry.name} is longer than it says")

@@ -7,10 +7,11 @@ Which reader takes which version: docs/formats.md.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from zlib_ng.zlib_ng import crc32
 
 from mlpublish.formats.evidence import Interface, ParityReport, Provenance
 from mlpublish.formats.wire import Reader, dump
@@ -41,7 +42,7 @@ class FileEntry:
         with file.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-                crc = zlib.crc32(chunk, crc)
+                crc = crc32(chunk, crc)
                 length += len(chunk)
         return cls(path=path, length=length, sha256=digest.hexdigest(), crc=crc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -109,6 +110,21 @@ def test_order_times_and_modes_of_the_sources_leave_no_trace(tmp_path: Path) -> 
         sources[name].chmod(0o600 | number)
         os.utime(sources[name], (number, number * 10**8))
     assert written(tmp_path, sources, "b.zip") == expected
+
+
+def test_buffers_are_used_again_only_when_they_were_digested(tmp_path: Path) -> None:
+    """Many files of more than a piece: were a buffer filled too early, a digest would be of other bytes than the archive's."""
+    sources = []
+    for number in range(12):
+        sources.append((f"files/{number}", tmp_path / str(number)))
+        sources[-1][1].write_bytes(bytes([number]) * ((1 << 20) * (number % 3) + number))
+    digests = "".join(hashlib.sha256(place.read_bytes()).hexdigest() for _, place in sorted(sources))
+    sha256 = archive.write(
+        tmp_path / "a.zip", sources, manifest=lambda entries: "".join(entry.sha256 for entry in entries).encode()
+    )
+    made = (tmp_path / "a.zip").read_bytes()
+    assert sha256 == hashlib.sha256(made).hexdigest()
+    assert contents(made)["manifest.json"].decode() == digests
 
 
 def test_the_manifest_stands_last_and_everything_is_stored_without_extras(tmp_path: Path) -> None:
