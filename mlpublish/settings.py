@@ -19,7 +19,7 @@ from mlpublish.errors import RecipeError
 from mlpublish.formats.key_uri import KeyUri
 
 FILE = "mlpublish.toml"
-_TOP = ("repository", "endpoint", "channel", "platform", "token_file", "keys", "apps", "recipe")
+_TOP = ("repository", "endpoint", "channel", "platform", "token_file", "keys", "apps", "recipe", "watch")
 _KEYS, _ONLINE = ("root", "targets", "channels"), ("snapshot", "timestamp")
 _APP = ("version", "platform", "channel", "root")
 _RECIPE = ("target", "precision", "tolerance")
@@ -43,6 +43,7 @@ class Settings:
         keys: role (``root``, ``targets``, ``channels``) -> key URI.
         online: role (``snapshot``, ``timestamp``) -> key URIs, all of which sign while one is being replaced.
         recipe: keywords of ``convert()``: target, precision, tolerance.
+        watch: the table ``[watch]`` as it stands in the file; the watcher checks it.
     """
 
     repository: str | None = None
@@ -54,6 +55,7 @@ class Settings:
     online: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     apps: Mapping[str, AppSettings] = field(default_factory=lambda: MappingProxyType({}))
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    watch: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def app(self, app_id: str) -> AppSettings:
         """What is set for an app; nothing is, for one that the file does not name."""
@@ -144,6 +146,7 @@ def _read(file: Path) -> Settings:
         online=MappingProxyType({role: _keys(keys, role, base) for role in _ONLINE if role in keys}),
         apps=MappingProxyType({app_id: _app(table, app_id, base) for app_id, table in _table(values, "apps").items()}),
         recipe=MappingProxyType(_recipe(_table(values, "recipe"))),
+        watch=MappingProxyType(_table(values, "watch")),
     )
 
 

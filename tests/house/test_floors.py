@@ -32,17 +32,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("trust", "coreml"),
     ("repository",),
     ("reporting",),
-    ("converting", "bundling", "signing", "publishing", "checking"),  # the street
+    ("converting", "bundling", "signing", "publishing", "checking", "registry"),  # the street
     ("recipe",),
     ("conformance",),
     ("steps",),  # from here on: doors
     ("server",),
-    ("mlflow_plugin", "cli"),
+    ("mlflow_plugin",),
+    ("mlflow", "cli"),
     ("__main__",),
 )
 LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 STREET = next(parts for parts in FLOORS if "converting" in parts)
-DOORS = ("steps", "server", "mlflow_plugin", "cli", "__main__")
+DOORS = ("steps", "server", "mlflow_plugin", "mlflow", "cli", "__main__")
 ADAPTER = re.compile(r"(from|with|to|in)_[a-z0-9]+")
 # A door that starts the server, or reads what it keeps, says itself what it keeps it in.
 KNOWN_ADAPTERS = {"mlpublish.server": {"mlpublish.storage.in_folder", "mlpublish.storage.in_sql"}}
