@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlpublish.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from mlpublish import mlflow as mlflow
     from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt, Release
     from mlpublish.bundling.bundle import bundle
     from mlpublish.checking.check import check
@@ -86,6 +87,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "mlflow":  # no part of __all__: an asterisk must not hide MLflow itself
+        return import_module("mlpublish.mlflow")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,11 @@ from mlpublish.formats.channel import APP_VERSION
 from mlpublish.formats.evidence import Interface, ParityReport, Provenance
 from mlpublish.formats.manifest import MODEL_NAME, FileEntry, Manifest, ModelEntry
 from mlpublish.formats.minimum_os import PLATFORMS
+from mlpublish.formats.noted import Noted
+from mlpublish.formats.parity import parity_rows
+from mlpublish.formats.tables import contents_blocks, files_blocks, interface_table, lineage_rows, models_table
 from mlpublish.formats.wire import Reader, dump
-from mlpublish.shown import Shown, parity_rows
+from mlpublish.shown import Badge, Block, Facts, Shown, size
 
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
 CONVERTED_FORMAT = 1
@@ -46,6 +49,9 @@ class App:
             raise RecipeError(
                 f"{self.platform!r} is not a platform.", remedy=f"Use one of: {', '.join(PLATFORMS)}.", field="platform"
             )
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.version} ({self.platform})"
 
 
 def check_app_id(app_id: str) -> str:
@@ -90,12 +96,28 @@ class ConvertedModel(Shown):
         return self.path.parent / f"{self.name}.converted.json"
 
     def rows(self) -> Mapping[str, object]:
-        shown: dict[str, object] = {
+        return self._facts() | parity_rows(self.parity)
+
+    def brief(self) -> str:
+        parity = "not measured" if self.parity is None else self.parity.brief()
+        return f"{self.name} ({self.kind}, {self.precision}), parity {parity}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(f"{self.name}")
+        yield from (Badge("parity not measured", False),) if self.parity is None else (self.parity.badge,)
+        lineage = self.provenance.mlflow
+        yield Facts({**self._facts(), "size": size(sum(entry.length for entry in self.files)), **lineage_rows(lineage)})
+        yield interface_table(self.interface)
+        if self.parity is not None:
+            yield from self.parity.picture()
+        yield from files_blocks(self.files)
+
+    def _facts(self) -> dict[str, object]:
+        return {
             "model": f"{self.name} ({self.kind}, {self.precision})",
             "path": self.path,
             "source": f"{self.provenance.source} of {self.provenance.framework} {self.provenance.framework_version}",
         }
-        return shown | parity_rows(self.parity)
 
     def to_dict(self) -> dict[str, Any]:
         """The record, with the paths as they are on this disk."""
@@ -170,6 +192,14 @@ class Bundle(Shown):
             "sha256": self.sha256,
         }
 
+    def brief(self) -> str:
+        return f"{self.manifest.name} {self.manifest.version}, {size(self.length)}, sha256 {self.sha256[:12]}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(f"{self.manifest.name} {self.manifest.version}")
+        yield Facts({"bundle": self.path, "size": size(self.length), "sha256": self.sha256})
+        yield from contents_blocks(self.manifest)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "path": str(self.path),
@@ -203,13 +233,22 @@ class Release(Shown):
     def rows(self) -> Mapping[str, object]:
         return {
             "release": self.number,
-            "app": f"{self.app.id} {self.app.version} ({self.app.platform})",
+            "app": str(self.app),
             "folder": self.folder,
             "bundle sha256": self.bundle.sha256,
             "model.sig": f"by the key {self.model_signed_by[:12]}"
             if self.model_signed_by
             else "none (an ECDSA P-256 key makes one for a new release)",
         }
+
+    def brief(self) -> str:
+        return f"{self.number} of {self.app}: {self.bundle.brief()}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(f"{self.number} of {self.app.id}")
+        bundle = f"{self.bundle.manifest.name} {self.bundle.manifest.version}, {size(self.bundle.length)}"
+        yield Facts({**self.rows(), "bundle": bundle})
+        yield from contents_blocks(self.bundle.manifest)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -232,6 +271,7 @@ class Receipt(Shown):
         channel: the channel that points at it, where ``release()`` set one.
         change: the change that waits for other holders' signatures, if the app role needs more than one.
         models: the bundle's models with their evidence.
+        registry: what was noted in MLflow, where ``release()`` noted something; None for models that came from elsewhere.
     """
 
     endpoint: str
@@ -244,21 +284,42 @@ class Receipt(Shown):
     channel: str | None = None
     change: str | None = None
     models: tuple[ModelEntry, ...] = ()
+    registry: Noted | None = None
 
     def rows(self) -> Mapping[str, object]:
-        shown: dict[str, object] = {
+        shown = self._facts()
+        for model in self.models:
+            shown |= {f"{model.name}: {key}": value for key, value in parity_rows(model.parity).items()}
+        return shown
+
+    def brief(self) -> str:
+        channel = "" if self.channel is None else f", channel {self.channel}"
+        return f"release {self.number} of {self.app}: {self.name} {self.version}, {self._outcome}{channel}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(f"release {self.number} of {self.app.id}")
+        yield Badge(self._outcome, None if self.change else True)
+        yield Facts(self._facts())
+        yield models_table(self.models)
+
+    @property
+    def _outcome(self) -> str:
+        if self.change is not None:
+            return "waits for signatures"
+        return "new" if self.created else "stood there already"
+
+    def _facts(self) -> dict[str, object]:
+        return {
             "release": self.number,
-            "app": f"{self.app.id} {self.app.version} ({self.app.platform})",
+            "app": str(self.app),
             "bundle": f"{self.name} {self.version}",
             "endpoint": self.endpoint,
             "channel": self.channel,
             "new": "yes" if self.created else "no, it stood there already" if self.change is None else "not yet",
             "waits for signatures": self.change and f"change {self.change}: mlpublish review sign --app {self.app.id}",
             "bundle sha256": self.sha256,
+            "MLflow": self.registry and f"{self.registry.state}: {self.registry.detail}",
         }
-        for model in self.models:
-            shown |= {f"{model.name}: {key}": value for key, value in parity_rows(model.parity).items()}
-        return shown
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -274,4 +335,5 @@ class Receipt(Shown):
             "channel": self.channel,
             "change": self.change,
             "parity": {model.name: None if model.parity is None else model.parity.to_dict() for model in self.models},
+            "registry": None if self.registry is None else self.registry.to_dict(),
         }

@@ -7,6 +7,10 @@ translate; ``exit_code`` and ``code`` are here so that every door says the same 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlpublish.shown import Shown
 
 
 class MlpublishError(Exception):
@@ -96,7 +100,15 @@ class ConversionError(MlpublishError):
 
 
 class ParityError(ConversionError):
-    """The saved Core ML file does not answer as the source model does."""
+    """The saved Core ML file does not answer as the source model does.
+
+    Args:
+        report: the ParityReport that failed; a notebook shows it with a plot.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, field: str | None = None, report: Shown | None = None) -> None:
+        super().__init__(problem, remedy=remedy, field=field)
+        self.report = report
 
 
 class VerificationError(MlpublishError):

@@ -28,6 +28,8 @@ _AHEAD = 8  # pieces that lie ready at most
 _TICK = 0.05  # seconds until somebody who waits looks up
 _LEAST = 1024  # bytes per second; what gives less counts as giving nothing
 
+_GRACE = 10.0  # seconds at least between a line's patience and its socket's
+
 _Item = requests.Response | bytes | Exception | None
 
 
@@ -196,7 +198,7 @@ class Caller:
     """
 
     def __init__(self, session: requests.Session, *, connect: float = 10.0, stall: float = 30.0) -> None:
-        self.timeout = (connect, 2 * stall)  # the line is left before
+        self.timeout = socket_timeouts(connect, stall)
         self._session, self._stall = session, stall
         self._switchboard = Switchboard.of(session)
 
@@ -229,6 +231,15 @@ class Caller:
             )
         ) as line:
             yield line
+
+
+def socket_timeouts(connect: float, stall: float) -> tuple[float, float]:
+    """Seconds to connect and between two bytes, as requests takes them, where a line is left after ``stall`` already.
+
+    The line says why, and does not count a time in which this process did not run; the socket counts it, and would come first
+    on a busy machine if its own were not much longer.
+    """
+    return connect, stall + max(stall, _GRACE)
 
 
 def _piece(response: requests.Response) -> bytes:

@@ -1,6 +1,6 @@
 """What each step takes (``…In``) and gives (``…Out``): the one source of its JSON Schema.
 
-Keys and tokens are references (a key URI, ``env:NAME``, ``file:PATH``); files are Artifacts.
+Keys and tokens are references (a key URI; ``env:NAME``, ``file:PATH``, ``keyring:SERVICE/USER``); files are Artifacts.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from mlpublish.converting.convert import convert
 from mlpublish.errors import AlreadyPublished, Conflict, RecipeError
 from mlpublish.formats.evidence import Tolerance
 from mlpublish.publishing.publish import publish
+from mlpublish.registry.note import note_release
 from mlpublish.reporting.progress import Progress, Tell, shown
 from mlpublish.repository import channels, defaults
 from mlpublish.repository.access import access
@@ -68,6 +69,8 @@ def release(
     trust_pickle: bool = False,
     progress: Progress = True,
     root: Path | str | bytes | None = None,
+    write_back: bool = True,
+    going_back: bool = False,
 ) -> Receipt:
     """Take models the whole street: convert, bundle, sign, publish, and point the channel at the release.
 
@@ -92,6 +95,9 @@ def release(
         trust_pickle: unpickle model files (which runs code in them).
         progress: False for silence, or a function that is told each step.
         root: the app's trusted root; by default mlpublish.toml's, or the development repository's.
+        write_back: note in MLflow what became of the models that came from there; a registry that cannot be written takes
+            nothing back, and the receipt's ``registry`` says so.
+        going_back: where the channel offers a newer release than the one these models already are, offer this one again.
 
     Returns:
         A Receipt. Releasing again what the channel offers changes nothing and says so (``created`` is False); rollout and
@@ -118,23 +124,27 @@ def release(
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         converted = [_converted(model, recipe, folder, name if len(models) == 1 else None, tell) for model in models]
         tell("Bundling")
-        made = bundle(*converted, name=name, version=version, files=files, out=folder)
-        receipt = _published(made, recipe, folder, tell)
-        if receipt.change is not None:  # a channel can offer it once its reviewers have signed
-            return receipt
-        tell(f"Pointing channel {recipe.channel} at release {receipt.number}")
-        channels.offer(
-            recipe.app,
-            receipt.number,
-            to=recipe.to,
-            channel=recipe.channel,
-            repository=recipe.repository,
-            signer=recipe.operator,
-            token=recipe.token,
-            root=recipe.root,
-            newer_is_fine=receipt.created,  # then somebody was faster with the next one, and nothing goes back
-        )
-    return replace(receipt, channel=recipe.channel)
+        made = bundle(*converted, name=name, version=version, files=files, out=folder, progress=False)
+        receipt = replace(_published(made, recipe, folder, tell), channel=recipe.channel)
+        if receipt.change is None:  # else a channel can offer it once its reviewers have signed
+            tell(f"Pointing channel {recipe.channel} at release {receipt.number}")
+            _offered(receipt, recipe, going_back=going_back)
+        noted = note_release(receipt, made.manifest) if write_back else None
+    return replace(receipt, registry=noted, channel=None if receipt.change is not None else receipt.channel)
+
+
+def _offered(receipt: Receipt, recipe: Recipe, *, going_back: bool) -> None:
+    """Point the channel at the release; back to an older one only if that is what the caller decided."""
+    where: dict[str, Any] = {"to": recipe.to, "channel": recipe.channel, "repository": recipe.repository}
+    where |= {"signer": recipe.operator, "token": recipe.token, "root": recipe.root}
+    app, number = recipe.app, receipt.number
+    try:
+        # newer is fine for a new release: then somebody was faster with the next one, and nothing goes back
+        channels.offer(app, number, newer_is_fine=receipt.created, **where)
+    except Conflict:
+        if not going_back:
+            raise
+        channels.rollback(app.id, release=number, app_version=app.version, platform=app.platform, **where)
 
 
 def _settled(
@@ -207,7 +217,7 @@ def _published(made: Bundle, recipe: Recipe, folder: Path, tell: Tell) -> Receip
         out, root = folder / "release", recipe.root
         signed = sign(made, repository=recipe.repository, app=recipe.app, signer=recipe.signer, out=out, root=root)
         try:
-            return publish(signed, to=recipe.to, token=recipe.token, repository=recipe.repository)
+            return publish(signed, to=recipe.to, token=recipe.token, repository=recipe.repository, progress=False)
         except (Conflict, AlreadyPublished) as error:  # somebody else took the number, or moved the role
             if not left or error.field == "change":  # an open change waits for people
                 raise

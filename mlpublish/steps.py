@@ -6,7 +6,6 @@ mlpublish's own; ``retryable`` tells an engine whether trying again can help.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from mlpublish.payloads import (
 )
 from mlpublish.publishing.publish import publish as publish_verb
 from mlpublish.repository import channels, defaults
+from mlpublish.repository.tokens import token_at
 from mlpublish.signing.sign import sign as sign_verb
 from mlpublish.storage.artifacts import Artifact, ArtifactStore
 from mlpublish.trust.releases import read_release
@@ -89,23 +89,9 @@ def schema(name: str) -> dict[str, Any]:
     return {"input": wire.schema(step.takes), "output": wire.schema(step.gives)}
 
 
-def secret(reference: str | None) -> str | None:
-    """The secret that a reference names: ``env:NAME`` or ``file:PATH``; a payload never carries one itself.
-
-    Raises:
-        RecipeError: the reference is none, or names nothing.
-    """
-    if reference is None:
-        return None
-    kind, _, name = reference.partition(":")
-    if kind == "file":
-        return defaults.read_token(Path(name))
-    if kind != "env":
-        raise RecipeError("The token is no reference.", remedy="Give env:NAME or file:PATH, not the token.", field="token")
-    value = os.environ.get(name)
-    if not value:
-        raise RecipeError(f"The variable {name} is not set.", remedy="Set it to the token.", field="token")
-    return value
+def _token(reference: str | None) -> str | None:
+    """The token that a payload names; it never carries one itself."""
+    return None if reference is None else token_at(reference)
 
 
 def _convert(given: ConvertIn, work: Work) -> ConvertOut:
@@ -173,7 +159,7 @@ def _verify(given: VerifyIn, work: Work) -> VerifyOut:
 
 def _publish(given: PublishIn, work: Work) -> PublishOut:
     receipt = publish_verb(
-        work.fetch(given.release, "release"), to=given.to, token=secret(given.token), repository=given.repository
+        work.fetch(given.release, "release"), to=given.to, token=_token(given.token), repository=given.repository
     )
     return PublishOut(
         endpoint=receipt.endpoint, number=receipt.number, sha256=receipt.sha256, created=receipt.created, change=receipt.change
@@ -192,7 +178,7 @@ def _channel(given: ChannelIn, work: Work) -> ChannelOut:  # noqa: ARG001 - ever
         otherwise=given.otherwise,
         repository=given.repository,
         signer=given.key,
-        token=secret(given.token),
+        token=_token(given.token),
         if_current=given.if_current,
     )
     return ChannelOut(
@@ -237,7 +223,7 @@ def _release(given: ReleaseIn, work: Work) -> PublishOut:
         samples=None if given.samples is None else read_samples(work.fetch(given.samples, "samples.npz")),
         repository=given.repository,
         signer=given.key,
-        token=secret(given.token),
+        token=_token(given.token),
         progress=False,
     )
     return PublishOut(

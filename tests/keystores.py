@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
@@ -38,9 +38,13 @@ def needs(program: str, package: str) -> str:
     """The program's path; without it the test is skipped, and in CI it fails."""
     found = shutil.which(program)
     if found is None:
-        missing = f"needs {program} (Debian: apt install {package})"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+        lacking(f"{program} (Debian: apt install {package})")
     return found
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip a test for want of something that CI has: there it fails."""
+    pytest.fail(f"needs {what}") if os.environ.get("CI") == "true" else pytest.skip(f"needs {what}")
 
 
 def needs_module(name: str, extra: str) -> Any:

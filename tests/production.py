@@ -23,6 +23,8 @@ from mlpublish.repository import channels, production, review
 from mlpublish.repository.apps import Apps
 from mlpublish.repository.change_report import ChangeReport
 from mlpublish.repository.changes import Changes
+from mlpublish.repository.edits import edits_for
+from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.founding import Held, Holders
 from mlpublish.repository.head import Head
 from mlpublish.repository.place import Place
@@ -31,6 +33,7 @@ from mlpublish.repository.review import Where
 from mlpublish.signing.sign import sign
 from mlpublish.storage.in_folder import FolderStore
 from mlpublish.trust import roles
+from mlpublish.trust.changes import Change, reviewed
 from mlpublish.trust.intents import Intent
 from mlpublish.trust.keys import new_key_file, read_public
 from mlpublish.trust.signer import Signer, signer_for
@@ -175,6 +178,14 @@ class Production:
             report = self.sign(name, report.change.id)
         assert report.state == "committed", [need.sentence for need in report.needs]
         return report
+
+    def overtake(self) -> None:
+        """Bob and carol change the policy at once, past a change that waits for one more signature."""
+        intent = policy(expiry_days=60)
+        edits = edits_for(intent, self.head(), self.store.read)
+        change = Change(app_id=self.app.id, intent=intent, proposed_by="", edits=edits)
+        reviews = tuple(reviewed(change, ("targets",), self.signer(name)) for name in ("bob", "carol"))
+        endpoint_for(self.at).propose(self.app.id, change, reviews, review.policy_blob(change))
 
     def signed(self, content: bytes, by: str = "alice", *, number: int | None = None) -> Release:
         out = (

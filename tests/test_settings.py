@@ -9,6 +9,7 @@ import pytest
 from mlpublish import settings
 from mlpublish.artifacts import App
 from mlpublish.errors import RecipeError
+from mlpublish.formats.token_reference import TokenReference
 from mlpublish.repository import channels, defaults
 
 WHOLE = """
@@ -59,7 +60,7 @@ def test_every_documented_key_is_read_and_paths_are_relative_to_the_file(here):
     found = configured(WHOLE)
     assert found.repository == str(here / "dev")
     assert found.endpoint == "https://updates.acme.com"
-    assert found.token_file == here / "secrets/token"
+    assert found.token == TokenReference(kind="file", name=str(here / "secrets/token"))
     assert dict(found.keys) == {
         "root": f"keystore:{here}/keys/root.p12?alias=a&storepass-file={here}/keys/root.pass",
         "targets": f"file:{here}/keys/release.pem",
@@ -125,6 +126,8 @@ def test_of_several_apps_none_is_guessed():
         ('[keys]\ntimestap = "file:k"', "timestap", "timestamp"),
         ('[apps."a.b"]\nverion = "1"', "verion", "version"),
         ("[recipe]\ntolerence = 1", "tolerence", "tolerance"),
+        ('[profiles.prod]\nendpont = "https://x"', "endpont", "endpoint"),
+        ('[profiles.prod.keys]\ntarget = "file:k"', "target", "targets"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest(text, key, nearest):
@@ -159,6 +162,9 @@ def test_a_key_that_resembles_none_is_answered_with_all():
         ('[recipe]\ntolerance = "small"', "tolerance"),
         ("[recipe]\ntarget = 17", "target"),
         ("repository = ", "mlpublish.toml"),
+        ('[profiles]\nprod = "https://x"', "prod"),
+        ("[profiles.prod]\nendpoint = 7", "endpoint"),
+        ('token = "env:A"\ntoken_file = "b"', "token"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(text, field):
@@ -193,10 +199,91 @@ def test_a_token_comes_from_the_call_then_the_variable_then_the_file(here, devel
     assert defaults.token_of("given", development, "http://127.0.0.1:1") == "given"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
-def test_a_token_file_without_a_token_is_refused(here, content):
-    if content is not None:
-        (here / "token").write_bytes(content)
-    with pytest.raises(RecipeError) as told:
-        defaults.read_token(here / "token")
-    assert told.value.field == "token_file"
+PROFILES = """
+repository = "dev"
+endpoint = "http://127.0.0.1:8470"
+channel = "stable"
+token = "file:secrets/dev"
+
+[keys]
+targets = "file:keys/dev.pem"
+channels = "file:keys/ops.pem"
+
+[apps."com.acme.insurance"]
+version = "2.0"
+channel = "nightly"
+
+[profiles.prod]
+endpoint = "https://updates.acme.com"
+channel = "beta"
+token = "keyring:https://updates.acme.com/deployer"
+keys = { targets = "awskms:alias/release" }
+
+[profiles.mirror]
+endpoint = "https://mirror.acme.com"
+repository = "copy"
+
+[profiles.tv]
+platform = "tvos"
+"""
+
+
+def test_a_profile_stands_before_the_top_of_the_file(here):
+    Path(settings.FILE).write_text(PROFILES)
+    found = settings.load(profile="prod")
+    assert (found.endpoint, found.channel) == ("https://updates.acme.com", "beta")
+    assert found.token == TokenReference(kind="keyring", name="https://updates.acme.com/deployer")
+    assert dict(found.keys) == {"targets": "awskms:alias/release", "channels": f"file:{here}/keys/ops.pem"}
+    assert found.app("com.acme.insurance").channel == "beta"
+    assert settings.load().channel == "stable"
+
+
+def test_a_profile_with_an_endpoint_of_its_own_is_read_there_and_gets_no_other_servers_token(here):
+    Path(settings.FILE).write_text(PROFILES)
+    assert settings.load(profile="prod").repository == "https://updates.acme.com"
+    mirror, tv = settings.load(profile="mirror"), settings.load(profile="tv")
+    assert (mirror.repository, mirror.token) == (str(here / "copy"), None)
+    assert (tv.endpoint, tv.platform, tv.token) == (
+        "http://127.0.0.1:8470",
+        "tvos",
+        TokenReference(kind="file", name=str(here / "secrets/dev")),
+    )
+
+
+def test_a_profile_that_a_call_names_stands_before_the_environment_and_one_in_the_environment_after_the_rest(monkeypatch):
+    Path(settings.FILE).write_text(PROFILES)
+    monkeypatch.setenv("MLPUBLISH_PROFILE", "prod")
+    assert settings.load().endpoint == "https://updates.acme.com"
+    monkeypatch.setenv("MLPUBLISH_ENDPOINT", "https://elsewhere.acme.com")
+    monkeypatch.setenv("MLPUBLISH_TOKEN", "t")
+    assert (settings.load().endpoint, settings.load().channel) == ("https://elsewhere.acme.com", "beta")
+    assert settings.load().token == TokenReference(kind="env", name="MLPUBLISH_TOKEN")
+    named = settings.load(profile="prod")
+    assert (named.endpoint, named.token.kind) == ("https://updates.acme.com", "keyring")
+    assert settings.load(profile="mirror").token.kind == "env"
+
+
+@pytest.mark.parametrize(("text", "told"), [(PROFILES, "Did you mean 'prod'"), ("", r"Write \[profiles.pord\]")])
+def test_an_unknown_profile_is_answered_with_the_nearest(text, told):
+    Path(settings.FILE).write_text(text)
+    with pytest.raises(RecipeError, match=f"There is no profile 'pord'. {told}") as error:
+        settings.load(profile="pord")
+    assert error.value.field == "profile"
+
+
+@pytest.mark.parametrize("place", ["", "[profiles.prod]\n"])
+@pytest.mark.parametrize("token", ["hunter2hunter2", "Bearer:hunter2", "env:", "keyring:hunter2", "keyring:/hunter2"])
+def test_a_literal_token_is_refused_and_not_repeated(place, token):
+    with pytest.raises(RecipeError, match=r"is no reference.*keyring:SERVICE/USER") as told:
+        configured(f'{place}token = "{token}"')
+    assert "hunter2" not in str(told.value)
+    assert told.value.field == "token"
+
+
+def test_settings_that_are_used_are_what_is_loaded_inside_and_nothing_else_is_read(monkeypatch):
+    monkeypatch.setenv("MLPUBLISH_CONFIG", "nowhere.toml")
+    with settings.using(settings.Settings(channel="beta")):
+        assert settings.load().channel == "beta"
+        assert channels.default_channel("com.acme.other", None) == "beta"
+    with pytest.raises(RecipeError):
+        settings.load()

@@ -13,8 +13,8 @@ from mlpublish.artifacts import Bundle, ConvertedModel
 from mlpublish.bundling.contents import contents_of
 from mlpublish.errors import BundleError, RecipeError
 from mlpublish.formats import archive
-from mlpublish.formats.evidence import Provenance
 from mlpublish.formats.manifest import MODEL_NAME, VERSION, FileEntry, Manifest
+from mlpublish.reporting.progress import Progress, on_bytes, shown
 
 
 def bundle(
@@ -23,6 +23,7 @@ def bundle(
     version: str | None = None,
     files: Iterable[Path | str] = (),
     out: Path | str | None = None,
+    progress: Progress = True,
 ) -> Bundle:
     """Put models, their evidence and other files into one zip; the same parts give the same bytes on any machine.
 
@@ -33,6 +34,7 @@ def bundle(
         version: by default the registered MLflow version, else the first 12 hex digits of the content's digest.
         files: other files to carry, such as labels; they lie in ``files/``.
         out: the zip to write, or a folder for ``<name>-<version>.zip``; by default the current folder.
+        progress: False for silence, or a function that is told each step.
 
     Returns:
         The Bundle. A zip of the same bytes that stands there already is taken as it is.
@@ -41,9 +43,12 @@ def bundle(
         BundleError: a part cannot be bundled, or another file stands at ``out``.
         RecipeError: a name or version is missing, or not one.
     """
-    with tempfile.TemporaryDirectory(prefix="mlpublish-bundle-") as aside:
+    with shown(progress, steps=2) as tell, tempfile.TemporaryDirectory(prefix="mlpublish-bundle-") as aside:
+        tell("Reading the models")
         converted = [model for given in models for model in _opened(given, Path(aside))]
-        return _bundled(converted, [Path(file) for file in files], name, version, out)
+        extra = [Path(file) for file in files]
+        tell("Writing the bundle")
+        return _bundled(converted, extra, name, version, out)
 
 
 def _bundled(
@@ -64,7 +69,8 @@ def _bundled(
             return made[0].to_bytes()
 
         parts = [(str(path), file) for path, file in contents.files]
-        sha256 = archive.write(written, parts, known=contents.known, manifest=manifest)
+        total, tell = sum(file.stat().st_size for _, file in contents.files), on_bytes()
+        sha256 = archive.write(written, parts, known=contents.known, manifest=manifest, on_bytes=lambda done: tell(done, total))
         length = written.stat().st_size
         place = _place(out, f"{made[0].name}-{made[0].version}.zip")
         _settle(written, place)
@@ -91,28 +97,10 @@ def _opened(given: ConvertedModel | Path | str, aside: Path) -> Iterator[Convert
     yield from (ConvertedModel.read(record) for record in records)
 
 
-def _bare(foreign: Path, aside: Path) -> ConvertedModel:
-    """A Core ML file that somebody else wrote: normalised (a copy of it) and described, but without evidence."""
-    from mlpublish.coreml import package
+def _bare(path: Path, aside: Path) -> ConvertedModel:
+    from mlpublish.coreml.converted import foreign
 
-    described = package.describe(foreign)
-    path = Path(tempfile.mkdtemp(dir=aside)) / foreign.name
-    if foreign.is_dir():
-        shutil.copytree(foreign, path)
-    else:
-        shutil.copyfile(foreign, path)
-    package.normalise(path)
-    return ConvertedModel(
-        path=path,
-        name=_checked("name", path.stem, MODEL_NAME) or path.stem,
-        kind=described.kind,
-        specification_version=described.specification_version,
-        precision=described.precision,
-        interface=described.interface,
-        provenance=Provenance(framework="coreml", framework_version="unknown", source=described.kind),
-        parity=None,
-        files=package.files_of(path),
-    )
+    return foreign(path, Path(tempfile.mkdtemp(dir=aside)))
 
 
 def _name(name: str | None, models: list[ConvertedModel]) -> str:

@@ -24,6 +24,7 @@ from mlpublish.checking.patience import Patience
 from mlpublish.checking.play import Asked, Play
 from mlpublish.checking.state import read_state
 from mlpublish.errors import NewerFormat, RecipeError
+from mlpublish.reporting.progress import Progress, Transfer, shown
 from mlpublish.reports import CheckReport
 from mlpublish.repository.channels import channel_name, default_channel
 
@@ -54,6 +55,7 @@ def check(
     ca: Path | str | None = None,
     listener: Listener | None = None,
     cancel: threading.Event | None = None,
+    progress: Progress = True,
 ) -> CheckReport:
     """Ask once for an update, as the app would, and install it if there is one.
 
@@ -75,13 +77,14 @@ def check(
         shipped: the model that came with the app, used while nothing is installed.
         shipped_release: its release number; an offer below it is not taken.
         self_test: whether a new model's golden inputs run through it before it is used.
-        legacy_zip: take the predecessor's plain zips too, under the same safety rules (pin-only mode).
+        legacy_zip: take the predecessor's plain zips too, under the same safety rules (pin-only mode, else it is refused).
         timeout: seconds for the network, from the first request to the last byte; work on the device is not cut short by it.
         stall: seconds for which next to nothing may come.
         retries: how often what may pass is asked for again.
         ca: a PEM file of certificate authorities to trust instead of the system's.
         listener: hears about progress.
         cancel: set it from another thread to end the check as CANCELED.
+        progress: False for silence, or a function that is told what is downloaded and unzipped. A listener takes its place.
 
     Returns:
         A CheckReport, whatever happened on the device; its failures are data. One Ctrl-C is CANCELED too.
@@ -99,6 +102,8 @@ def check(
         patience=Patience(timeout=timeout, stall=stall, retries=retries),
         ca=None if ca is None else Path(ca),
     )
+    if legacy_zip:
+        _refuse_signed(way)
     asked = Asked(
         device_id=device_id,
         os_version=os_version,
@@ -108,9 +113,9 @@ def check(
         legacy_zip=legacy_zip,
     )
     folder = (Path(device) if device is not None else devices.default_folder(who.id)).absolute()
-    guarded = None if listener is None else Guarded(listener)
     report = None
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), shown(listener is None and progress, steps=2) as tell:
+        guarded = Guarded(Transfer(tell) if listener is None else listener)
         report = _report(who, folder, way, asked, guarded, cancel or threading.Event())
     if report is None:  # interrupted before the play, or after it: once more, to see what is in use
         report = _report(who, folder, way, asked, None, _canceled())
@@ -155,6 +160,16 @@ def _canceled() -> threading.Event:
     event = threading.Event()
     event.set()
     return event
+
+
+def _refuse_signed(way: Way) -> None:
+    """What a signed repository offers is a bundle: to take plain zips too would change nothing, and nobody would notice."""
+    if way.channel is not None:
+        raise RecipeError(
+            f"{way.at} is asked as a signed repository, which offers bundles alone; plain zips are taken in pin-only mode.",
+            remedy="Leave --legacy-zip out; or name the zip itself with --at, and the key that signed it with --pin.",
+            field="legacy_zip",
+        )
 
 
 def _refuse_bad_system(os_version: str | None) -> None:

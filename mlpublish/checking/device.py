@@ -146,21 +146,21 @@ class Device:
         fits = previous is not None and previous.release not in withdrawn and self._goes_back_to(previous, floor)
         self.save(replace(self.state, current=previous if fits else None, previous=None))
 
-    def leave_altered(self, app: App, on_file: Callable[[], None] = lambda: None) -> None:
+    def leave_altered(self, app: App, before_piece: Callable[[], None] = lambda: None) -> None:
         """Stop using a release whose files are not as they were unpacked; every byte is read (about a second per gigabyte).
 
         Args:
-            on_file: called before each file; what it raises ends the work.
+            before_piece: called before each piece that is read; what it raises ends the work.
 
         Raises:
             DeviceFailure: INTEGRITY, if there was one; the previous release is in use then, else none.
         """
         current, previous = self.current_for(app), self.previous_for(app)
-        wrong = None if current is None else self._wrong_in(current, on_file)
+        wrong = None if current is None else self._wrong_in(current, before_piece)
         if current is None or wrong is None:
             return
         floor = self.state.floors.get(f"{app.platform}/{app.version}", 0)
-        fits = previous is not None and self._goes_back_to(previous, floor)
+        fits = previous is not None and self._goes_back_to(previous, floor, before_piece)
         self.save(replace(self.state, current=previous if fits else None, previous=None))
         raise DeviceFailure(
             UpdateStatus.FAILURE_INTEGRITY,
@@ -202,14 +202,14 @@ class Device:
             return None  # lost on the device: it is fetched again
         return installed
 
-    def _goes_back_to(self, previous: Installed, floor: int) -> bool:
+    def _goes_back_to(self, previous: Installed, floor: int, before_piece: Callable[[], None] = lambda: None) -> bool:
         """Whether the previous release may be used again; under a repository, a zip that none numbers may not."""
         allowed = not self.follows_repository if previous.release is None else previous.release >= floor
-        return allowed and self._wrong_in(previous) is None
+        return allowed and self._wrong_in(previous, before_piece) is None
 
-    def _wrong_in(self, installed: Installed, on_file: Callable[[], None] = lambda: None) -> str | None:
+    def _wrong_in(self, installed: Installed, before_piece: Callable[[], None] = lambda: None) -> str | None:
         unpacked = self.unpacked(installed)
-        return unpacked.wrong_in(self.path_of(installed), signed=installed.manifest_sha256, on_file=on_file)
+        return unpacked.wrong_in(self.path_of(installed), signed=installed.manifest_sha256, before_piece=before_piece)
 
 
 def default_folder(app_id: str) -> Path:

@@ -210,6 +210,7 @@ def _device(member: _Member, app: str, folder: Path, turns: int, keywords: dict[
                 os_version=member.os_version,
                 device=sandbox,
                 device_id=member.device_id,
+                progress=False,
                 **keywords,
             )
             yield _told(report, member, turn, time.monotonic() - began)

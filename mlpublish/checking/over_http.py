@@ -18,7 +18,7 @@ from mlpublish.checking.patience import Patience
 from mlpublish.checking.transport import Body
 from mlpublish.connections import NOT_NOW, Stalled, may_pass, new_session, reason_of, retry_after
 from mlpublish.errors import RecipeError
-from mlpublish.line import Line, Switchboard
+from mlpublish.line import Line, Switchboard, socket_timeouts
 
 _CONNECT = 10.0  # seconds, for each address of a host
 _REDIRECTS = 5
@@ -27,7 +27,6 @@ _SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _TOLD = {
     401: "it wants a password, which no device has",
     403: "it does not let devices read this",
-    404: "there is no such file (check the address, and that the app has a release there)",
     407: "the proxy that the environment names (HTTP_PROXY) wants a password",
     511: "a captive portal wants a login first",
 }
@@ -48,7 +47,7 @@ class HttpTransport:
         refuse_bad(base)
         self.budget = Budget(patience)
         self._base = base
-        self._timeout = (min(_CONNECT, patience.stall), 2 * patience.stall)  # the line is left before
+        self._timeout = socket_timeouts(min(_CONNECT, patience.stall), patience.stall)
         self._session = new_session(redirects=_REDIRECTS, authorities=ca)
         self._switchboard = Switchboard.of(self._session)
 
@@ -114,12 +113,13 @@ class HttpTransport:
             if response.headers.get("Content-Type", "").lower().startswith("text/html"):
                 raise DownloadError(f"a web page came instead of {path} (if it is a captive portal's, log in to the network)")
             return
-        told = _number(response.headers.get("Content-Length"))
-        if told is not None and told <= _SPARED:
+        length = _number(response.headers.get("Content-Length"))
+        if length is not None and length <= _SPARED:
             with suppress(DownloadError, HTTPError, OSError):
                 _read_short(line)
         if status not in NOT_NOW:
-            raise DownloadHTTPError(f"{status} for {path}" + (f": {_TOLD[status]}" if status in _TOLD else ""), status)
+            told = _not_there(self._base) if status == 404 else _TOLD.get(status)
+            raise DownloadHTTPError(f"{status} for {path}" + ("" if told is None else f": {told}"), status)
         wait = retry_after(response.headers)
         later = "" if wait is None else f", and asks to come back in {wait:.0f} s"
         raise Busy(f"{status} for {path}: it cannot now{later}", status, wait)
@@ -141,6 +141,13 @@ def refuse_bad(url: str) -> None:
         raise RecipeError("The address carries a password, a query or a fragment.", remedy=remedy, field="at")
     if not named or any(each <= " " or each == "\x7f" for each in url):
         raise RecipeError("The address names no server.", remedy=remedy, field="at")
+
+
+def _not_there(base: str) -> str:
+    """What a 404 means; where the address has a path, that may be what is wrong, and its name in an app's file helps."""
+    context, apps, _ = urlsplit(base).path.partition("/apps/")
+    below = f", its path {context} too (wlServerContext in an app's configuration)" if apps and context else ""
+    return f"there is no such file (check the address{below}, and that the app has a release there)"
 
 
 def _read_short(line: Line) -> None:

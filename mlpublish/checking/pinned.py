@@ -6,7 +6,6 @@ anything new costs one small request: a signature that signs what is installed a
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from mlpublish.checking.installing import install
 from mlpublish.checking.outcome import NO_SPACE, DeviceFailure
 from mlpublish.checking.play import Play
 from mlpublish.checking.state import Installed
-from mlpublish.checking.unpacked import unpack_bundle, unpack_plain
+from mlpublish.checking.unpacked import digest_in, unpack_bundle, unpack_plain
 from mlpublish.errors import BundleError, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.legacy_zip import LegacyArchive
@@ -90,7 +89,7 @@ def _gathered(play: Play, name: str, part: Path, signature: bytes, key: SSlibKey
     arrival = _Arrival(play, part)
     while True:
         begun = part.exists()
-        if begun and (found := _signed(part, signature, key)) is not None:
+        if begun and (found := _signed(play, part, signature, key)) is not None:
             return found  # an earlier check was stopped after the download
         with arrival.ending():
             download(
@@ -104,7 +103,7 @@ def _gathered(play: Play, name: str, part: Path, signature: bytes, key: SSlibKey
                 on_length=arrival.on_length,
                 on_bytes=arrival.on_bytes,
             )
-        if (found := _signed(part, signature, key)) is not None:
+        if (found := _signed(play, part, signature, key)) is not None:
             return found
         part.unlink()
         if not begun:  # what two answers gave together is fetched once more
@@ -166,11 +165,10 @@ class _Arrival:
                 self.play.listener.on_start(total)
 
 
-def _signed(part: Path, signature: bytes, key: SSlibKey) -> str | None:
-    """The sha256 of what is there, if the key signed it."""
-    with part.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    return digest.hexdigest() if signs(digest.digest(), signature, key) else None
+def _signed(play: Play, part: Path, signature: bytes, key: SSlibKey) -> str | None:
+    """The sha256 of what is there, if the key signed it; a canceled check does not hash it to the end."""
+    digest = digest_in(part, play.stop_if_canceled)
+    return digest.hex() if signs(digest, signature, key) else None
 
 
 def _unpacked(play: Play, part: Path, folder: Path) -> Manifest | None:

@@ -6,6 +6,7 @@ writes down what it unpacked, in a hidden file beside: no archive that is taken 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from mlpublish.errors import DigestMismatch
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.legacy_zip import LegacyArchive
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest
-from mlpublish.formats.wire import MAX_DOCUMENT, Reader, digest_of, digest_of_stream, dump
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader, digest_of, dump
 from mlpublish.storage.in_folder import flush_folder, read_regular, replace_file
 from mlpublish.trust.bundles import check_contents, manifest_digest, read_manifest
 
 RECORD = ".unpacked.json"
 RECORD_FORMAT = 1
 
+_PIECE = 256 * 1024  # bytes
 _CORE_ML = (".mlmodel", ".mlmodelc", ".mlpackage")
 
 
@@ -70,16 +72,18 @@ class Unpacked:
         models = _by_name({place for path in map(PurePosixPath, files) if (place := _model_of(path)) is not None})
         return cls(said_in=RECORD, sha256=digest_of(data), files=files, models=models)
 
-    def wrong_in(self, folder: Path, *, signed: str | None = None, on_file: Callable[[], None] = lambda: None) -> str | None:
+    def wrong_in(
+        self, folder: Path, *, signed: str | None = None, before_piece: Callable[[], None] = lambda: None
+    ) -> str | None:
         """What is wrong with the folder's files, if anything; every byte is read (about a second per gigabyte).
 
         Args:
             signed: the sha256 that ``said_in`` had when it was unpacked, if that is known.
-            on_file: called before each file; what it raises ends the work.
+            before_piece: called before each piece that is read; what it raises ends the work.
         """
         if signed not in (None, self.sha256):
             return f"The file {self.said_in} of the bundle is altered."
-        present = _contents(folder, on_file)
+        present = _contents(folder, before_piece)
         present.pop(self.said_in, None)
         for name in sorted(self.files.keys() | present.keys()):
             if self.files.get(name) != present.get(name):
@@ -123,6 +127,20 @@ def unpack_plain(archive: LegacyArchive, folder: Path, on_bytes: Callable[[int],
     replace_file(folder / RECORD, dump({"format": RECORD_FORMAT, "files": files}))
 
 
+def digest_in(file: Path, before_piece: Callable[[], None]) -> bytes:
+    """sha256 of a file, in constant memory.
+
+    Args:
+        before_piece: called before each piece that is read; what it raises ends the work.
+    """
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as stream:
+        while piece := stream.read(_PIECE):
+            before_piece()
+            digest.update(piece)
+    return digest.digest()
+
+
 def flush_folders(folder: Path) -> None:
     """Make the names of all that was unpacked durable."""
     for each in [folder, *(inner for inner in folder.rglob("*") if inner.is_dir())]:
@@ -139,15 +157,14 @@ def _by_name(places: Collection[PurePosixPath]) -> dict[str, PurePosixPath]:
     return {place.stem if stems[place.stem] == 1 else str(place): place for place in sorted(places)}
 
 
-def _contents(folder: Path, on_file: Callable[[], None]) -> dict[str, tuple[int, str]]:
+def _contents(folder: Path, before_piece: Callable[[], None]) -> dict[str, tuple[int, str]]:
     """The files below a folder; a link or a pipe counts as one of no length, because no bundle holds any."""
     found: dict[str, tuple[int, str]] = {}
     for file in folder.rglob("*"):
-        on_file()
+        before_piece()
         name = file.relative_to(folder).as_posix()
         if file.is_file() and not file.is_symlink():
-            with file.open("rb") as stream:
-                found[name] = (file.stat().st_size, digest_of_stream(stream))
+            found[name] = (file.stat().st_size, digest_in(file, before_piece).hex())
         elif not file.is_dir() or file.is_symlink():
             found[name] = (0, "")
     return found

@@ -52,7 +52,7 @@ def _one(asked: dict[str, Any], **files: Path | None) -> int:
         from mlpublish.reporting.text import document
 
         documents, app_id, listener = Documents.at(**files), asked.pop("app_id"), _listener()
-        report = ctrl_c.interrupting(lambda: check(app_id, **asked, listener=listener, cancel=ctrl_c.canceled))
+        report = ctrl_c.interrupting(lambda: check(app_id, **asked, listener=listener, progress=False, cancel=ctrl_c.canceled))
         whole = _write(documents, report)
         outcome.tell("check", report, document(report.sheet()))
         return report.status.exit_code or (0 if whole else 1)

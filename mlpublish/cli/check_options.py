@@ -31,7 +31,7 @@ _DEVICE = (
     click.option("--shipped", type=_FILE, metavar="MODEL", help="The model that came with the app."),
     click.option("--shipped-release", type=click.IntRange(1), metavar="N", help="Its release number."),
     click.option("--self-test/--no-self-test", default=True, help="Run a new model's golden inputs first.  [default: yes]"),
-    click.option("--legacy-zip", is_flag=True, help="Take the predecessor's plain zips too (with --pin)."),
+    click.option("--legacy-zip", is_flag=True, help="Take the predecessor's plain zips too (--at ZIP --pin KEY)."),
 )
 _NETWORK = (
     click.option(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +51,8 @@ def command(
     from mlpublish.reporting.documents import Documents
 
     documents = Documents.at(junit=junit, html=html)
-    heard = _told_as_it_goes if sys.stderr.isatty() else lambda _: None
-    report = conformance(entrypoint, names=names, vectors=vectors, timeout=timeout, jobs=jobs, heard=heard)
+    with _progress() as heard:
+        report = conformance(entrypoint, names=names, vectors=vectors, timeout=timeout, jobs=jobs, heard=heard)
     unwritten = list(documents.write(report))
     for error in unwritten:
         click.echo(f"Error: {error}", err=True)
@@ -74,15 +77,33 @@ def _show(names: tuple[str, ...], vectors: Path | None, save: Path | None) -> No
 
 
 def _table(report: ConformanceReport) -> str:
-    from mlpublish.reporting.text import one_line
-
     width = max(len(result.name) for result in report.results)
-    lines = [
-        one_line(f"passed  {result.name}" if result.passed else f"FAILED  {result.name:<{width}}  {result.told}")
-        for result in report.results
-    ]
+    lines = [_row(result, width) for result in report.results]
     return "\n".join([*lines, f"{len(report.results) - len(report.failed)} passed, {len(report.failed)} failed"])
 
 
-def _told_as_it_goes(result: CaseResult) -> None:
-    click.echo(f"\r\033[K{'passed' if result.passed else 'FAILED'} {result.name}", nl=False, err=True)
+def _row(result: CaseResult, width: int = 0) -> str:
+    from mlpublish.reporting.text import one_line
+
+    return one_line(f"passed  {result.name}" if result.passed else f"FAILED  {result.name:<{width}}  {result.told}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[CaseResult, int], object]]:
+    """Tells each case on stderr as it ends: a line each, or on a terminal one that is gone at the end; none with ``--json``."""
+    from mlpublish.reporting.transfer import say
+
+    numbers, drawn = count(1), sys.stderr.isatty()
+
+    def heard(result: CaseResult, cases: int) -> None:
+        place, kind = f"{next(numbers)} of {cases}", "passed" if result.passed else "FAILED"
+        # what is drawn over itself must fit a terminal's line; the table tells the rest
+        say(sys.stderr, f"\r\033[K{place}  {kind}  {result.name}" if drawn else f"{place}  {_row(result)}\n")
+
+    if outcome.wants_json():
+        yield lambda *_: None
+        return
+    try:
+        yield heard
+    finally:
+        say(sys.stderr, "\r\033[K" if drawn else "")

@@ -96,11 +96,11 @@ class Demo:
                 f"The saved file answers as the model does: {model.parity.samples} held-out samples, relative difference "
                 f"{model.parity.max_rel_diff:.1e}{agreement} (run by {model.parity.executor})"
             )
-        made = mlpublish.bundle(model, out=work)
+        made = mlpublish.bundle(model, out=work, progress=False)
         self.tell(f"Bundled {made.path.name}: {made.length} bytes, sha256 {made.sha256[:12]}…")
         signed = mlpublish.sign(made, repository=development.folder, app=APP, out=work / "signed")
         self.tell(f"Signed as release {signed.number} of {APP.id} for {APP.platform} {APP.version}")
-        receipt = mlpublish.publish(signed, to=url, token=development.token("deployer"))
+        receipt = mlpublish.publish(signed, to=url, token=development.token("deployer"), progress=False)
         mlpublish.channel.set(
             APP.id,
             to=url,
@@ -114,7 +114,7 @@ class Demo:
         self.tell(f"Published; channel stable now offers release {receipt.number}")
 
     def _check(self, sentence: str, url: str, development: Development) -> None:
-        report = mlpublish.check(APP, at=url, device=self.folder / "phone", repository=development.folder)
+        report = mlpublish.check(APP, at=url, device=self.folder / "phone", repository=development.folder, progress=False)
         self.checks.append(report)
         self.tell(f"{sentence}: {report.status.value}. {report.detail}")
 

@@ -27,6 +27,7 @@ _VERBS = {
     "repo": ("repo", "Make repositories, say who must act, renew, replace keys."),
     "keys": ("keys", "Make, import and show keys; put a pin into an app's configuration."),
     "serve": ("serve", "Run the embedded update server."),
+    "watch": ("watch", "Let channels follow aliases of MLflow's registry: an alias moves, the model is released."),
     "step": ("step", "Run one step with JSON in and JSON out, for pipelines."),
     "conformance": ("conformance", "Ask a client that you wrote the cases of docs/write-a-client.md."),
 }

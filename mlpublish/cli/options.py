@@ -56,9 +56,9 @@ def key(command: F) -> F:
 
 def token_in(file: Path | None) -> str | None:
     """The token in a file that an option named."""
-    from mlpublish.repository import defaults  # it loads what signs, with every cloud library that is installed
+    from mlpublish.repository.tokens import read_token
 
-    return None if file is None else defaults.read_token(file)
+    return None if file is None else read_token(file)
 
 
 def required(value: str | None, option: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlpublish.cli import options, outcome
+from mlpublish.reporting.text import one_line
 
 
 @click.command()
@@ -27,6 +28,7 @@ from mlpublish.cli import options, outcome
 @click.option("--file", "files", multiple=True, type=click.Path(exists=True, path_type=Path), help="Another file to carry.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Keep the converted models, the bundle and the release.")
 @click.option("--trust-pickle", is_flag=True, help="Unpickle models, which runs code in them.")
+@click.option("--no-write-back", is_flag=True, help="Note nothing in MLflow.")
 @outcome.options
 def command(
     models: tuple[str, ...],
@@ -46,6 +48,7 @@ def command(
     files: tuple[Path, ...],
     out: Path | None,
     trust_pickle: bool,
+    no_write_back: bool,
 ) -> None:
     """Take MODEL (an MLflow URI, or what bundle takes) the whole street: convert, bundle, sign, publish, channel."""
     from mlpublish.converting.samples import read_samples
@@ -69,5 +72,8 @@ def command(
         files=files,
         out=out,
         trust_pickle=trust_pickle,
+        write_back=not no_write_back,
     )
     outcome.tell("release", receipt)
+    if receipt.registry is not None and receipt.registry.state == "failed":
+        click.echo(one_line(f"Warning: {receipt.registry.detail} {receipt.registry.remedy}"), err=True)

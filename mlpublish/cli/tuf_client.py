@@ -70,6 +70,8 @@ class Client:
             self._fetch(found, place)
 
     def _fetch(self, target: TargetFile, place: Path) -> None:
+        from tuf.api.exceptions import LengthOrHashMismatchError
+
         from mlpublish.checking.fetching import download
 
         transport, folder = self._way(self._asked.targets_url)
@@ -83,8 +85,12 @@ class Client:
             cancel=self._cancel,
             on_bytes=lambda _: None,
         )
-        with part.open("rb") as stream:
-            target.verify_length_and_hashes(stream)  # under every other hash too
+        try:
+            with part.open("rb") as stream:
+                target.verify_length_and_hashes(stream)  # under every other hash too
+        except LengthOrHashMismatchError:
+            part.unlink()  # whole and wrong, it would be all that any later call looks at
+            raise
         part.replace(place)
 
     def _stored_at(self, target: TargetFile) -> str:

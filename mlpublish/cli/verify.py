@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlpublish.cli import options, outcome
+from mlpublish.formats.parity import parity_rows
 from mlpublish.reporting.text import one_line
-from mlpublish.shown import parity_rows
 
 if TYPE_CHECKING:
     from mlpublish.formats.channel import Channel
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--signature", type=click.Path(path_type=Path), metavar="F", help="A bundle's .sig or model.sig, if it is not beside it."
 )
+@click.option("--ca", type=click.Path(path_type=Path), metavar="F", help="For a URL: certificate authorities (PEM) to trust.")
 @click.option("--files", "every_file", is_flag=True, help="List every file of a bundle with its length and sha256.")
 @options.repository
 @outcome.options
@@ -36,6 +35,7 @@ def command(
     pin: str | None,
     app_id: str | None,
     signature: Path | None,
+    ca: Path | None,
     every_file: bool,
     repository: str | None,
 ) -> None:
@@ -50,22 +50,8 @@ def command(
     """
     from mlpublish.repository.verify import verify
 
-    with _progress() as tell:
-        report = verify(what, root=root, pin=pin, app=app_id, signature=signature, repository=repository, tell=tell)
+    report = verify(what, root=root, pin=pin, app=app_id, signature=signature, repository=repository, ca=ca)
     outcome.tell("verify", report, "\n".join(one_line(line) for line in _lines(report, every_file, set())))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Say what is read, in a terminal alone."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status("") as status:
-        yield lambda sentence: status.update(Text(one_line(sentence)))
 
 
 def _lines(report: VerifyReport, every_file: bool, told: set[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Client:
         self._command = _command(entrypoint)
         self._timeout = timeout
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._has_started = False
+        self._has_started = self._has_ended = False
 
     def ask(self, step: Step, *, at: str, device: Path, trusted: Path) -> Answer:
         """Play one check.
@@ -62,7 +62,8 @@ class Client:
                 raise NoAnswer(f"exit code {code} without an answer: {exc.problem}{said}") from exc
 
     def end(self) -> None:
-        """End what still runs."""
+        """End what runs, and what another thread starts from now on: it may be between two steps of a case."""
+        self._has_ended = True
         for process in list(self._running):
             _end(process)
 
@@ -70,6 +71,8 @@ class Client:
         process = self._started(command, stdout, stderr)
         self._running.add(process)
         try:
+            if self._has_ended:  # looked at once ``end`` could see the process: one of the two ends it
+                raise NoAnswer("nothing is asked any more")
             return self._awaited(process, stdout, stderr)
         finally:
             _end(process)  # and what it leaves running, which could write into the next step

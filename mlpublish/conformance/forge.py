@@ -34,6 +34,13 @@ from mlpublish.trust import roles
 APP = App(id="com.example.digits", version="2.0")
 OTHER = App(id="com.example.other", version="2.0")
 ROOT, TARGETS, CHANNELS, SNAPSHOT, TIMESTAMP = "root", "targets", "channels", "snapshot", "timestamp"
+NAMES = {
+    ROOT: "root",
+    TARGETS: "app-role",
+    CHANNELS: "channels-role",
+    SNAPSHOT: "snapshot",
+    TIMESTAMP: "timestamp",
+}  # in those of cases
 HOLDERS = {ROOT: 2, TARGETS: 2, CHANNELS: 1, SNAPSHOT: 1, TIMESTAMP: 1}
 THRESHOLDS = {ROOT: 2, TARGETS: 2, CHANNELS: 1, SNAPSHOT: 1, TIMESTAMP: 1}
 FAR, PAST = datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from mlpublish.conformance.host import Host
 from mlpublish.conformance.report import CaseResult, ConformanceReport
 from mlpublish.errors import RecipeError
 
+_MOST_JOBS = 64
+
 
 def conformance(
     entrypoint: str,
@@ -26,7 +29,7 @@ def conformance(
     vectors: Path | None = None,
     timeout: float = 60.0,
     jobs: int = 1,
-    heard: Callable[[CaseResult], object] = lambda _: None,
+    heard: Callable[[CaseResult, int], object] = lambda *_: None,
 ) -> ConformanceReport:
     """Ask a client the cases.
 
@@ -36,7 +39,7 @@ def conformance(
         vectors: a folder of cases; by default they are made here.
         timeout: seconds for one call of the client.
         jobs: how many cases run at once, each with its own host and device.
-        heard: called with each result, in order.
+        heard: called with each result, in order, and with how many there will be.
 
     Returns:
         A ConformanceReport; a client that does not answer, or breaks what is around it, is a failed case, not an error.
@@ -46,14 +49,16 @@ def conformance(
         NotFound: there is no case of a name, or none in the folder.
         FormatError: a ``case.json`` is none.
     """
-    if timeout <= 0 or not 1 <= jobs <= 64:
-        raise RecipeError(f"timeout is {timeout:g}, jobs is {jobs}.", remedy="Give seconds above 0, and 1 to 64 jobs.")
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise RecipeError(f"timeout is {timeout:g}.", remedy="Give more than 0 seconds.", field="timeout")
+    if not 1 <= jobs <= _MOST_JOBS:
+        raise RecipeError(f"jobs is {jobs}.", remedy=f"Give 1 to {_MOST_JOBS}.", field="jobs")
     client = Client(entrypoint, timeout=timeout)
     cases = [case.made() for case in chosen(scenarios() if vectors is None else folders.read(vectors), names)]
     pool, results = ThreadPoolExecutor(jobs), []
     try:
         for result in pool.map(lambda case: _played(client, case), cases):
-            heard(result)
+            heard(result, len(cases))
             results.append(result)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

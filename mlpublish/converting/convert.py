@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.artifacts import ConvertedModel
-from mlpublish.converting.from_mlflow import MLFLOW_SCHEMES, open_uri
+from mlpublish.converting.from_coreml import Taking, check_asked
+from mlpublish.converting.from_mlflow import MLFLOW_SCHEMES, opened_uri
 from mlpublish.converting.parity import EXACT, gate, measure, tolerance_for
 from mlpublish.converting.source import Origin, Precision, Source, source_for
 from mlpublish.coreml import golden
@@ -45,7 +46,8 @@ def convert(
     """Write a model as Core ML, run the saved file on samples, and let it through only if it answers as the model does.
 
     Args:
-        model: a fitted model, or an MLflow URI (``models:/digits@champion``, ``runs:/<id>/model``).
+        model: a fitted model, or an MLflow URI (``models:/digits@champion``, ``runs:/<id>/model``). A model that was logged
+            as Core ML is taken as it was converted: its digests are checked and its golden rows asked again.
         name: the file's stem and the model's name in a bundle; by default the registered model's, else the class in lower
             case.
         samples: rows to compare on, the first axis is the row (an array, a list, a DataFrame, a tensor); by default the
@@ -71,21 +73,11 @@ def convert(
     _check_settings(name, target, precision)
     with shown(progress, steps=4) as tell:
         tell("Opening the model")
-        origin = _origin(model, trust_pickle=trust_pickle)
-        source = source_for(origin.model)
-        asked = source.precision if precision == "auto" else "float16" if precision == "float16" else "float32"
-        work = _Work(
-            source=source,
-            samples=_samples(samples, origin),
-            name=_name(name, origin),
-            target=target,
-            precision=asked,
-            tolerance=tolerance_for(asked, tolerance),
-            tell=tell,
-        )
-        destination = _destination(out, work.name)
-        with _staging(destination) as staging:
-            return _hand_over(work.done(staging, origin.lineage), destination)
+        with _origin(model, trust_pickle=trust_pickle) as origin:
+            work = _work(origin, name, samples, target, precision, tolerance, tell)
+            destination = _destination(out, work.name)
+            with _staging(destination) as staging:
+                return _hand_over(work.done(staging, origin.lineage), destination)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +129,32 @@ class _Work:
             return measure(path, samples=inputs, expected=expected, tolerance=EXACT)
 
 
+def _work(
+    origin: Origin,
+    name: str | None,
+    samples: object | None,
+    target: str,
+    precision: str,
+    tolerance: Tolerance | float | None,
+    tell: Callable[[str], None],
+) -> _Work | Taking:
+    if isinstance(origin.model, ConvertedModel):
+        check_asked(origin.model, samples=samples, precision=precision)
+        allowed = None if tolerance is None else tolerance_for(origin.model.precision, tolerance)
+        return Taking(model=origin.model, name=name or origin.model.name, tolerance=allowed, tell=tell)
+    source = source_for(origin.model)
+    asked = source.precision if precision == "auto" else "float16" if precision == "float16" else "float32"
+    return _Work(
+        source=source,
+        samples=_samples(samples, origin),
+        name=_name(name, origin),
+        target=target,
+        precision=asked,
+        tolerance=tolerance_for(asked, tolerance),
+        tell=tell,
+    )
+
+
 def _check_settings(name: str | None, target: str, precision: str) -> None:
     for field, value, known in (("target", target, TARGETS), ("precision", precision, PRECISIONS)):
         if value not in known:
@@ -149,12 +167,16 @@ def _check_settings(name: str | None, target: str, precision: str) -> None:
         )
 
 
-def _origin(model: object, *, trust_pickle: bool) -> Origin:
+@contextmanager
+def _origin(model: object, *, trust_pickle: bool) -> Iterator[Origin]:
     """What a MODEL argument stands for."""
     if isinstance(model, str) and scheme_of(model) in MLFLOW_SCHEMES:
-        return open_uri(model, trust_pickle=trust_pickle)
+        with opened_uri(model, trust_pickle=trust_pickle) as origin:
+            yield origin
+        return
     if not isinstance(model, str | Path):
-        return Origin(model=model)
+        yield Origin(model=model)
+        return
     if Path(model).suffix in SUFFIXES:
         remedy = "It is a Core ML model already: give it to bundle as it is."
     else:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.converting import linear_classic, linear_program
+from mlpublish.converting import linear_classic, linear_program, tables
 from mlpublish.converting.linear import Doubles, LinearModel, Scaling
 from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES, Precision, class_name
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
-from mlpublish.formats.evidence import Provenance, feature_name
+from mlpublish.formats.evidence import Provenance
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,7 +43,7 @@ class SklearnSource:
         )
 
     def inputs(self, samples: object) -> Mapping[str, NDArray[np.generic]]:
-        table = _numbers(self._table(samples))
+        table = tables.numbers(self._table(samples))
         if self._linear.columns is None:
             return {INPUT: table.astype(np.float32)}
         border = np.float64 if self._linear.is_classic else np.float32  # classic columns are Core ML doubles
@@ -74,11 +74,7 @@ class SklearnSource:
 
     def _table(self, samples: object) -> DataFrame | NDArray[np.generic]:
         """Samples as the model was fitted: a frame with its columns, or an array."""
-        if self._names is None:
-            table = np.asarray(samples)
-            _check_shape(table.shape, self._linear.features)
-            return table
-        return _frame(samples, self._names)
+        return tables.table(samples, names=self._names, features=self._linear.features)
 
 
 def _steps(model: Any) -> Iterator[Any]:
@@ -112,7 +108,7 @@ def _read(steps: list[Any], names: tuple[str, ...] | None) -> LinearModel:
     _check_untouched(last, base)
     weights = np.atleast_2d(_finite(last.coef_, last, "coef_"))
     return LinearModel(
-        columns=None if names is None else _feature_names(names),
+        columns=None if names is None else tables.feature_names(names, field="feature_names_in_"),
         scalings=scalings,
         weights=weights,
         offset=np.broadcast_to(_finite(last.intercept_, last, "intercept_"), len(weights)),
@@ -172,63 +168,6 @@ def _labels(classes: NDArray[np.generic]) -> tuple[int, ...] | tuple[str, ...]:
 def _column_names(first: Any) -> tuple[str, ...] | None:
     names = getattr(first, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
-
-
-def _feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns as Core ML features."""
-    names = tuple(feature_name(column) for column in columns)
-    taken = {LABEL, PROBABILITIES, PREDICTION, ""}
-    for place, name in enumerate(names):
-        if name in taken or name in names[:place]:
-            raise ConversionError(
-                f"The column {columns[place]!r} would be the feature {name!r}, which {_taken_by(columns, names, place)}.",
-                remedy="Rename the column and fit again.",
-                field="feature_names_in_",
-            )
-    return names
-
-
-def _taken_by(columns: tuple[str, ...], names: tuple[str, ...], place: int) -> str:
-    before = names[:place]
-    return f"{columns[before.index(names[place])]!r} is already" if names[place] in before else "is the name of an output"
-
-
-def _frame(samples: object, names: tuple[str, ...]) -> DataFrame:
-    import pandas as pd
-
-    if isinstance(samples, Mapping | pd.DataFrame):
-        table = pd.DataFrame(samples)
-        missing = [name for name in names if name not in table.columns]
-        if missing:
-            raise ConversionError(
-                f"The samples lack the column {missing[0]!r}.", remedy=f"Give the columns {', '.join(names)}.", field="samples"
-            )
-        return table[list(names)]
-    array = np.asarray(samples)
-    _check_shape(array.shape, len(names))
-    return pd.DataFrame(array, columns=list(names))
-
-
-def _check_shape(shape: tuple[int, ...], features: int) -> None:
-    if len(shape) != 2 or shape[1] != features or shape[0] == 0:
-        raise ConversionError(
-            f"The samples have the shape {shape}, the model takes (rows, {features}).",
-            remedy=f"Give a table of one or more rows with {features} columns.",
-            field="samples",
-        )
-
-
-def _numbers(table: DataFrame | NDArray[np.generic]) -> Doubles:
-    try:
-        numbers = np.asarray(table).astype(np.float64)
-    except (ValueError, TypeError) as exc:
-        raise ConversionError(f"The samples are not numeric: {exc}.", remedy="Give numbers.", field="samples") from exc
-    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
-    if bad.size:
-        raise ConversionError(
-            f"Row {bad[0]} of the samples holds NaN or infinity.", remedy="Give finite samples.", field="samples"
-        )
-    return numbers
 
 
 def _writers(model: LinearModel) -> dict[str, str]:

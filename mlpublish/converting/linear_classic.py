@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlpublish.converting.classic_interface import (
+    DOUBLE,
+    FLOAT32,
+    declare,
+    declare_inputs,
+    declare_results,
+    new_model,
+    set_labels,
+)
 from mlpublish.converting.linear import LinearModel, Scaling
-from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES
-from mlpublish.coreml.schema import Message, schema
-
-_SPECIFICATION = 1  # iOS 11; nothing newer is used
-_FLOAT32, _DOUBLE = 65568, 65600  # FeatureTypes.proto, ArrayFeatureType.ArrayDataType
+from mlpublish.converting.source import INPUT
+from mlpublish.coreml.schema import Message
 
 
 def write(model: LinearModel, path: Path) -> Path:
@@ -29,75 +35,45 @@ def write(model: LinearModel, path: Path) -> Path:
 
 
 def _vectorizer(columns: tuple[str, ...]) -> Message:
-    stage = _model()
+    stage = new_model()
     for column in columns:
-        _declare(stage.description.input, column)
+        declare(stage.description.input, column)
         stage.featureVectorizer.inputList.add(inputColumn=column, inputDimensions=1)
-    _declare(stage.description.output, "columns", size=len(columns), kind=_DOUBLE)
+    declare(stage.description.output, "columns", size=len(columns), kind=DOUBLE)
     return stage
 
 
 def _scaler(scaling: Scaling, reads: str, writes: str, kind: int) -> Message:
-    stage = _model()
+    stage = new_model()
     size = len(scaling.shift)
     stage.scaler.shiftValue.extend(scaling.shift.tolist())
     stage.scaler.scaleValue.extend(scaling.scale.tolist())
-    _declare(stage.description.input, reads, size=size, kind=kind)
-    _declare(stage.description.output, writes, size=size, kind=_DOUBLE)
+    declare(stage.description.input, reads, size=size, kind=kind)
+    declare(stage.description.output, writes, size=size, kind=DOUBLE)
     return stage
 
 
 def _glm(model: LinearModel, reads: str, kind: int) -> Message:
-    stage = _model()
+    stage = new_model()
     glm = stage.glmClassifier if model.classes else stage.glmRegressor
     glm.weights.add().value.extend(model.weights[0].tolist())
     glm.offset.append(float(model.offset[0]))
     if model.classes:
         glm.postEvaluationTransform = glm.Logit
         glm.classEncoding = glm.OneVsRest  # with one row of weights: the second class against the first
-        labels = glm.stringClassLabels if isinstance(model.classes[0], str) else glm.int64ClassLabels
-        labels.vector.extend(model.classes)
-    _declare(stage.description.input, reads, size=model.features, kind=kind)
-    _declare_results(stage.description, model)
+        set_labels(glm, model.classes)
+    declare(stage.description.input, reads, size=model.features, kind=kind)
+    declare_results(stage.description, model.classes)
     return stage
 
 
 def _pipeline(model: LinearModel, stages: list[Message]) -> Message:
-    whole = _model()
+    whole = new_model()
     pipeline = whole.pipelineClassifier.pipeline if model.classes else whole.pipelineRegressor.pipeline
     pipeline.models.extend(stages)
-    if model.columns is None:
-        _declare(whole.description.input, INPUT, size=model.features, kind=_FLOAT32)
-    for column in model.columns or ():
-        _declare(whole.description.input, column)
-    _declare_results(whole.description, model)
+    declare_inputs(whole.description, model.columns, model.features)
+    declare_results(whole.description, model.classes)
     return whole
-
-
-def _declare_results(description: Message, model: LinearModel) -> None:
-    if not model.classes:
-        _declare(description.output, PREDICTION)
-        description.predictedFeatureName = PREDICTION
-        return
-    label, probabilities = description.output.add(name=LABEL), description.output.add(name=PROBABILITIES)
-    if isinstance(model.classes[0], str):
-        label.type.stringType.SetInParent()
-        probabilities.type.dictionaryType.stringKeyType.SetInParent()
-    else:
-        label.type.int64Type.SetInParent()
-        probabilities.type.dictionaryType.int64KeyType.SetInParent()
-    description.predictedFeatureName = LABEL
-    description.predictedProbabilitiesName = PROBABILITIES
-
-
-def _declare(side: Message, name: str, *, size: int | None = None, kind: int = _DOUBLE) -> None:
-    """Add a feature: an array of a size, or without one a double."""
-    feature = side.add(name=name)
-    if size is None:
-        feature.type.doubleType.SetInParent()
-    else:
-        feature.type.multiArrayType.shape.append(size)
-        feature.type.multiArrayType.dataType = kind
 
 
 def _reads(before: list[Message]) -> str:
@@ -106,8 +82,4 @@ def _reads(before: list[Message]) -> str:
 
 
 def _kind(before: list[Message]) -> int:
-    return _DOUBLE if before else _FLOAT32
-
-
-def _model() -> Message:
-    return schema("Model").Model(specificationVersion=_SPECIFICATION)
+    return DOUBLE if before else FLOAT32

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.converting.points import points_of
 from mlpublish.coreml.compare import Answers, difference
 from mlpublish.coreml.evaluate import EXECUTOR, Model
 from mlpublish.errors import ParityError, RecipeError
@@ -57,7 +58,8 @@ def measure(
         twin: the report of a float16 model's float32 twin.
     """
     model = Model(path)
-    found = difference(Answers(outputs=model.predict_rows(samples), classes=model.classes), expected)
+    got = Answers(outputs=model.predict_rows(samples), classes=model.classes)
+    found = difference(got, expected)
     return ParityReport(
         samples=len(next(iter(samples.values()))),
         max_abs_diff=found.max_abs,
@@ -66,6 +68,7 @@ def measure(
         tolerance=tolerance,
         executor=EXECUTOR,
         twin=twin,
+        points=points_of(got, expected),
     )
 
 
@@ -73,19 +76,22 @@ def gate(report: ParityReport) -> ParityReport:
     """Let a report through, or stop.
 
     Raises:
-        ParityError: the file, or its float32 twin, is outside of its tolerance; the error tells the numbers.
+        ParityError: the file, or its float32 twin, is outside of its tolerance; the error tells the numbers and which sample
+            differs most, and carries the report with its plot.
     """
     if report.twin is not None and not report.twin.passed:
         raise ParityError(
             f"The float32 twin of the file does not answer as the source model does: {_numbers(report.twin)}.",
             remedy="The conversion itself is wrong, not its precision: do not publish it; report the model's layers.",
             field="parity.twin",
+            report=report,
         )
     if not report.passed:
         raise ParityError(
             f"The saved file does not answer as the source model does: {_numbers(report)}.",
             remedy=_way_out(report),
             field="parity",
+            report=report,
         )
     return report
 
@@ -94,7 +100,9 @@ def _numbers(report: ParityReport) -> str:
     numbers = f"it differs by {report.max_rel_diff:.1e} (relative), allowed {report.tolerance.rel:.1e}"
     if report.label_agreement is not None:
         numbers += f"; labels agree on {report.label_agreement:.2%}, needed {report.tolerance.labels:.2%}"
-    return f"{numbers}, over {report.samples} samples"
+    worst = report.worst
+    most = "" if worst is None else f"; most in {worst.told}"
+    return f"{numbers}, over {report.samples} samples{most}"
 
 
 def _way_out(report: ParityReport) -> str:

@@ -1,4 +1,4 @@
-"""Run a classic (non-network) Core ML specification: linear models, scaler, feature vector, and pipelines of them.
+"""Run a classic (non-network) Core ML specification: linear models, trees, scaler, feature vector, and pipelines of them.
 
 Source of the formulas: Core ML Format Reference (``GLMClassifier``, ``GLMRegressor``, ``Scaler``, ``FeatureVectorizer``).
 All rows at once, in float64, as the specification stores its numbers.
@@ -7,12 +7,16 @@ All rows at once, in float64, as the specification stores its numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.coreml import trees
 from mlpublish.coreml.schema import Message
+from mlpublish.coreml.trees import labels_of
 from mlpublish.errors import ConversionError
 
 Rows: TypeAlias = dict[str, NDArray[np.generic]]
@@ -27,7 +31,9 @@ def unsupported(spec: Message) -> list[str]:
     found: set[str] = set()
     for stage in _stages(spec):
         kind = stage.WhichOneof("Type")
-        if kind not in _EVALUATED:
+        if kind in trees.KINDS:
+            found |= set(trees.unsupported(stage))
+        elif kind not in _EVALUATED:
             found.add(kind)
         elif kind == "glmClassifier":
             glm = stage.glmClassifier
@@ -42,26 +48,47 @@ def unsupported(spec: Message) -> list[str]:
 def classes_of(spec: Message) -> tuple[int | str, ...]:
     """The labels in the order of the probabilities; empty where the model is no classifier."""
     *_, last = _stages(spec)
-    return _labels(last.glmClassifier) if last.WhichOneof("Type") == "glmClassifier" else ()
+    kind = last.WhichOneof("Type")
+    return labels_of(getattr(last, kind)) if kind in ("glmClassifier", "treeEnsembleClassifier") else ()
 
 
-def run(spec: Message, inputs: Rows) -> Rows:
-    """Compute every output for all rows.
+class Classic:
+    """A classic specification, read once, ready to run.
 
     Args:
         spec: the saved ``Model`` message, for which ``unsupported`` is empty.
-        inputs: feature -> (rows, …).
+
+    Raises:
+        ConversionError: a stage does not hold together.
     """
-    known = dict(inputs)
-    for stage in _stages(spec):
-        try:
-            known |= _EVALUATED[stage.WhichOneof("Type")](stage, known)
-        except (ValueError, KeyError, IndexError) as exc:
-            raise ConversionError(
-                f"The stage {stage.WhichOneof('Type')} cannot be run: {exc}.",
-                remedy="Get the model again from where it was made; it may be cut or altered.",
-            ) from exc
-    return {each.name: known[each.name] for each in spec.description.output}
+
+    def __init__(self, spec: Message) -> None:
+        self._outputs = [str(each.name) for each in spec.description.output]
+        self._stages: list[tuple[str, Callable[[Rows], Rows]]] = []
+        for stage in _stages(spec):
+            kind = stage.WhichOneof("Type")
+            with _telling(kind):
+                run = trees.Ensemble(stage).run if kind in trees.KINDS else partial(_EVALUATED[kind], stage)
+            self._stages.append((kind, run))
+
+    def run(self, inputs: Rows) -> Rows:
+        """Compute every output for all rows of the inputs: feature -> (rows, …)."""
+        known = dict(inputs)
+        for kind, stage in self._stages:
+            with _telling(kind):
+                known |= stage(known)
+        return {name: known[name] for name in self._outputs}
+
+
+@contextmanager
+def _telling(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, IndexError) as exc:
+        raise ConversionError(
+            f"The stage {kind} cannot be run: {exc}.",
+            remedy="Get the model again from where it was made; it may be cut or altered.",
+        ) from exc
 
 
 def _stages(spec: Message) -> Iterator[Message]:
@@ -78,7 +105,7 @@ def _stages(spec: Message) -> Iterator[Message]:
 def _glm_classifier(stage: Message, known: Rows) -> Rows:
     glm = stage.glmClassifier
     scores = _sigmoid(_linear(glm.weights, glm.offset, _only_input(stage, known)))
-    labels = _labels(glm)
+    labels = labels_of(glm)
     if scores.shape[1] == 1:  # two classes; the one row of weights speaks for the second
         probabilities = np.column_stack([1 - scores, scores])
     else:
@@ -135,9 +162,3 @@ def _linear(weights: Message, offset: Message, values: _Doubles) -> _Doubles:
 def _sigmoid(scores: _Doubles) -> _Doubles:
     with np.errstate(over="ignore"):  # exp(800) is inf and the quotient 0, as it should be
         return 1 / (1 + np.exp(-scores))
-
-
-def _labels(glm: Message) -> tuple[int | str, ...]:
-    if glm.WhichOneof("ClassLabels") == "stringClassLabels":
-        return tuple(str(each) for each in glm.stringClassLabels.vector)
-    return tuple(int(each) for each in glm.int64ClassLabels.vector)

@@ -35,6 +35,20 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One output of both sides, in one shape and in the wanted order of the classes."""
+
+    name: str
+    got: NDArray[np.generic]
+    want: NDArray[np.generic]
+
+    @property
+    def is_numbers(self) -> bool:
+        """Whether it is compared by distance; labels (whole numbers too) are by equality."""
+        return self.want.dtype.kind == "f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """How far two sets of answers stand apart.
 
@@ -58,11 +72,10 @@ def difference(got: Answers, want: Answers) -> Difference:
     Raises:
         ConversionError: an output is missing or has another shape.
     """
-    pairs = [_pair(got, want, name) for name in want.outputs]
-    numbers = [(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs if b.dtype.kind == "f"]
-    agreed = [float(np.mean(a == b)) for a, b in pairs if b.dtype.kind != "f"]
-    agreed += [_same_choice(a, b) for name, (a, b) in zip(want.outputs, pairs, strict=True) if name in want.scores]
-    worst = [_numbers_apart(a, b) for a, b in numbers]
+    pairs = paired(got, want)
+    agreed = [float(np.mean(each.got == each.want)) for each in pairs if not each.is_numbers]
+    agreed += [_same_choice(each.got, each.want) for each in pairs if each.name in want.scores]
+    worst = [numbers_apart(each) for each in pairs if each.is_numbers]
     return Difference(
         max_abs=float(np.max([each[0] for each in worst], initial=0.0)),
         max_rel=float(np.max([each[1] for each in worst], initial=0.0)),
@@ -70,7 +83,16 @@ def difference(got: Answers, want: Answers) -> Difference:
     )
 
 
-def _pair(got: Answers, want: Answers, name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def paired(got: Answers, want: Answers) -> tuple[Pair, ...]:
+    """Every wanted output with the one that answers it.
+
+    Raises:
+        ConversionError: an output is missing or has another shape.
+    """
+    return tuple(_pair(got, want, name) for name in want.outputs)
+
+
+def _pair(got: Answers, want: Answers, name: str) -> Pair:
     wanted = want.outputs[name]
     if name not in got.outputs:
         raise ConversionError(f"The file has no output {name!r}.", remedy="Convert the model again.", field=name)
@@ -81,10 +103,12 @@ def _pair(got: Answers, want: Answers, name: str) -> tuple[NDArray[np.generic], 
             remedy="Convert the model again.",
             field=name,
         )
-    return found.reshape(wanted.shape), wanted
+    return Pair(name=name, got=found.reshape(wanted.shape), want=wanted)
 
 
-def _numbers_apart(got: NDArray[np.float64], want: NDArray[np.float64]) -> tuple[float, float]:
+def numbers_apart(pair: Pair) -> tuple[float, float]:
+    """The largest absolute and the largest relative difference of an output of numbers."""
+    got, want = pair.got.astype(np.float64), pair.want.astype(np.float64)
     apart = float(np.max(np.abs(got - want)))
     largest = float(np.max(np.abs(want)))
     if apart == 0.0:

@@ -47,12 +47,14 @@ class Model:
         spec = read(path)
         self.description: Description = description_of(spec, path.name)
         _refuse_unsupported(path, _unsupported(spec, self.description))
-        self._spec = spec
-        self._program: program.Program | None = None
-        if self.description.kind == "mlProgram":
-            self._program = program.Program(spec.mlProgram, Weights(specification(path).parent if path.is_dir() else None))
-        self.classes: tuple[int | str, ...] = classic.classes_of(spec) if self._program is None else self._program.classes
+        self._inside: program.Program | classic.Classic
+        self.classes: tuple[int | str, ...]
         """The labels in the order of the probabilities; empty where the model is no classifier."""
+        if self.description.kind == "mlProgram":
+            self._inside = program.Program(spec.mlProgram, Weights(specification(path).parent if path.is_dir() else None))
+            self.classes = self._inside.classes
+        else:
+            self._inside, self.classes = classic.Classic(spec), classic.classes_of(spec)
 
     def predict(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
         """Run the model once, on inputs in the shapes of its interface.
@@ -78,12 +80,12 @@ class Model:
         Raises:
             ConversionError: an input is missing or unknown, or a row has another shape; the numbers are named.
         """
-        rows = _rows(self.description.interface.inputs, inputs)
+        rows = as_rows(self.description.interface.inputs, inputs)
         with _sound(self.path):
-            if self._program is None:
-                return classic.run(self._spec, rows)
+            if isinstance(self._inside, classic.Classic):
+                return self._inside.run(rows)
             count = len(next(iter(rows.values())))
-            return _stacked([self._program.run({name: rows[name][row] for name in rows}) for row in range(count)])
+            return _stacked([self._inside.run({name: rows[name][row] for name in rows}) for row in range(count)])
 
 
 @contextmanager
@@ -137,8 +139,12 @@ def _refuse_unsupported(path: Path, found: list[str]) -> None:
         )
 
 
-def _rows(features: tuple[Feature, ...], inputs: Mapping[str, NDArray[np.generic]]) -> classic.Rows:
-    """The inputs as the interface wants them: every feature, in its type, (rows, *shape)."""
+def as_rows(features: tuple[Feature, ...], inputs: Mapping[str, NDArray[np.generic]]) -> classic.Rows:
+    """The inputs as the interface wants them: every feature, in its type, (rows, *shape).
+
+    Raises:
+        ConversionError: as ``Model.predict_rows``.
+    """
     names = [each.name for each in features]
     if set(names) != set(inputs):
         raise ConversionError(

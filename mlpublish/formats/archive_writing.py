@@ -30,6 +30,7 @@ def write(
     *,
     known: Iterable[FileEntry] = (),
     manifest: Callable[[tuple[FileEntry, ...]], bytes] | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
 ) -> str:
     """Write an archive to a new file; if that fails, there is none.
 
@@ -40,6 +41,7 @@ def write(
             against its content: that finds what changed by itself. Who forges a CRC gets an archive that every reader
             refuses, because the digest in the manifest is then not its content's.
         manifest: makes the manifest's content from all the files; it is then written last.
+        on_bytes: is told how many bytes are written, again and again.
 
     Returns:
         The sha256 of the archive.
@@ -51,7 +53,7 @@ def write(
     check_names([name for name, _ in ordered] + [MANIFEST_PATH] * (manifest is not None))
     measured = {str(entry.path): entry for entry in known if entry.crc is not None}
     with _gone_if_it_fails(NewFile(place), place) as file, Lane() as hashing:
-        writing = _Writing(file, hashing)
+        writing = _Writing(file, hashing, on_bytes)
         with Lane() as measuring:
             for name, content in ordered:
                 if isinstance(content, bytes):
@@ -67,9 +69,10 @@ def write(
 class _Writing:
     """What was written so far; every byte of it goes through the archive's digest, in a thread of its own."""
 
-    def __init__(self, file: NewFile, hashing: Lane) -> None:
+    def __init__(self, file: NewFile, hashing: Lane, on_bytes: Callable[[int], None]) -> None:
         self._file = file
         self._hashing = hashing
+        self._on_bytes = on_bytes
         self._digests: dict[str, Callable[[], str]] = {}
         self._ring = _ring(DEPTH + 1)  # a lane that was given the last of them has done the first
         self.whole = hashlib.sha256()
@@ -78,6 +81,7 @@ class _Writing:
     def put(self, data: bytes | memoryview) -> None:
         self._hashing.do(self.whole.update, data)
         self._file.write(data)
+        self._on_bytes(self._file.length)
 
     def add(self, name: str, content: bytes) -> None:
         self._begin(name, len(content), crc32(content))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlpublish.errors import FormatError
@@ -20,6 +20,7 @@ from mlpublish.formats.wire import Reader, dump
 CHANNEL_FORMAT = 1
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 APP_VERSION = r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,3}"
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 def channel_path(platform: str, channel: str) -> str:
@@ -61,6 +62,8 @@ class Entry:
         rollout: percent of devices, 0 to 100, that get it.
         otherwise: what the devices outside the rollout keep getting, if anything.
         paused: nobody gets anything new; nothing is uninstalled.
+        since: when this release began to be offered, UTC, to the second. People read it and no offer depends on it, so it does
+            not count in comparisons. None in channels of before it was noted.
     """
 
     app_version: str
@@ -68,11 +71,18 @@ class Entry:
     rollout: int = 100
     otherwise: int | None = None
     paused: bool = False
+    since: str | None = field(default=None, compare=False)
 
     @property
     def releases(self) -> tuple[int, ...]:
         """The releases that it names."""
         return (self.release,) if self.otherwise is None else (self.release, self.otherwise)
+
+    def following(self, present: Entry | None, *, at: str) -> Entry:
+        """This entry in place of the present one: the release's time goes on, or begins now (``at``) if it is another."""
+        if present is not None and present.release == self.release:
+            return replace(self, since=present.since)
+        return replace(self, since=at)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -81,7 +91,7 @@ class Entry:
             "rollout": self.rollout,
             "otherwise": self.otherwise,
             "paused": self.paused,
-        }
+        } | ({} if self.since is None else {"since": self.since})
 
     @classmethod
     def from_reader(cls, reader: Reader) -> Entry:
@@ -91,6 +101,7 @@ class Entry:
             rollout=reader.whole_number("rollout", most=100),
             otherwise=reader.optional("otherwise", lambda name: reader.whole_number(name, least=1)),
             paused=reader.truth("paused"),
+            since=reader.optional("since", lambda name: reader.text(name, _MOMENT)),
         )
 
 

@@ -1,4 +1,4 @@
-"""What is told about a model beside its bytes: its interface, where it came from, and that it answers as its source does."""
+"""What is told about a model beside its bytes: its interface, where it came from, and (parity.py) that it answers alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mlpublish.formats.wire import Reader, decimal
+from mlpublish.formats.parity import ParityReport as ParityReport
+from mlpublish.formats.parity import Tolerance as Tolerance
+from mlpublish.formats.wire import Reader
 
 
 def _frozen() -> Mapping[str, str]:
@@ -78,7 +80,11 @@ class MlflowLineage:
         git_commit: the source's commit, as MLflow noted it.
         metrics: name -> decimal string.
         params: name -> value.
-        datasets: name -> digest, of the data that the run noted.
+        datasets: name -> digest, of the data that the run, or a metric of the model, noted.
+        flavor: the MLflow flavor that it was loaded with.
+        mlflow_version: of the MLflow that logged it.
+        left_out: how many ``params``, ``metrics`` or ``datasets`` MLflow has beyond the ones here: too many for a manifest, or
+            like a credential.
     """
 
     registered_model: str | None = None
@@ -89,8 +95,13 @@ class MlflowLineage:
     metrics: Mapping[str, str] = field(default_factory=_frozen)
     params: Mapping[str, str] = field(default_factory=_frozen)
     datasets: Mapping[str, str] = field(default_factory=_frozen)
+    flavor: str | None = None
+    mlflow_version: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_dict(self) -> dict[str, Any]:
+        """What is not known since manifests began is written only where it is known, so that older ones keep their bytes."""
+        known = {"flavor": self.flavor, "mlflow_version": self.mlflow_version, "left_out": dict(self.left_out)}
         return {
             "registered_model": self.registered_model,
             "version": self.version,
@@ -100,6 +111,7 @@ class MlflowLineage:
             "metrics": dict(self.metrics),
             "params": dict(self.params),
             "datasets": dict(self.datasets),
+            **{name: value for name, value in known.items() if value},
         }
 
     @classmethod
@@ -113,6 +125,9 @@ class MlflowLineage:
             metrics=MappingProxyType(reader.text_map("metrics")),
             params=MappingProxyType(reader.text_map("params")),
             datasets=MappingProxyType(reader.text_map("datasets")),
+            flavor=reader.optional("flavor", reader.text),
+            mlflow_version=reader.optional("mlflow_version", reader.text),
+            left_out=MappingProxyType(reader.optional("left_out", reader.number_map) or {}),
         )
 
 
@@ -151,76 +166,4 @@ class Provenance:
             source=reader.text("source"),
             converters=MappingProxyType(reader.text_map("converters")),
             mlflow=reader.optional("mlflow", lambda name: MlflowLineage.from_reader(reader.inner(name))),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far a converted model's answers may stand from the source's.
-
-    Args:
-        rel: the largest ``max_rel_diff`` that passes.
-        labels: the smallest share of samples, 0 to 1, that must get the same label.
-    """
-
-    rel: float
-    labels: float = 1.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"rel": decimal(self.rel), "labels": decimal(self.labels)}
-
-    @classmethod
-    def from_reader(cls, reader: Reader) -> Tolerance:
-        return cls(rel=reader.decimal("rel"), labels=reader.decimal("labels"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityReport:
-    """That the saved Core ML file was run, and how its answers compare with the source model's.
-
-    Args:
-        samples: how many rows were compared.
-        max_abs_diff: the largest absolute difference of any output.
-        max_rel_diff: per output over all samples max|got − want| / max|want|, the largest of the outputs.
-        label_agreement: share of samples with the same label, or None where the model gives none.
-        tolerance: what was allowed.
-        executor: what ran the Core ML side: ``mlpublish evaluator <v>`` or ``coremltools <v> on macOS <v>``.
-        twin: for a float16 model, the same comparison for its float32 twin.
-    """
-
-    samples: int
-    max_abs_diff: float
-    max_rel_diff: float
-    label_agreement: float | None
-    tolerance: Tolerance
-    executor: str
-    twin: ParityReport | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether this report and its twin's are within what was allowed (a NaN is not)."""
-        labels = self.label_agreement is None or self.label_agreement >= self.tolerance.labels
-        return self.max_rel_diff <= self.tolerance.rel and labels and (self.twin is None or self.twin.passed)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "samples": self.samples,
-            "max_abs_diff": decimal(self.max_abs_diff),
-            "max_rel_diff": decimal(self.max_rel_diff),
-            "label_agreement": None if self.label_agreement is None else decimal(self.label_agreement),
-            "tolerance": self.tolerance.to_dict(),
-            "executor": self.executor,
-            "twin": None if self.twin is None else self.twin.to_dict(),
-        }
-
-    @classmethod
-    def from_reader(cls, reader: Reader) -> ParityReport:
-        return cls(
-            samples=reader.whole_number("samples", least=1),
-            max_abs_diff=reader.decimal("max_abs_diff"),
-            max_rel_diff=reader.decimal("max_rel_diff"),
-            label_agreement=reader.optional("label_agreement", reader.decimal),
-            tolerance=Tolerance.from_reader(reader.inner("tolerance")),
-            executor=reader.text("executor"),
-            twin=reader.optional("twin", lambda name: ParityReport.from_reader(reader.inner(name))),
         )

@@ -16,9 +16,7 @@ from mlpublish.formats.lanes import Lane, NewFile
 
 Digests = dict[str, tuple[int, str]]  # name -> (length in bytes, sha256)
 Taker = Callable[[bytes], None]
-
-
-_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
+_DEVICE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9]", re.IGNORECASE)
 
 
 class Packed(Protocol):

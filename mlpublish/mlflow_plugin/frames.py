@@ -1,47 +1,118 @@
-"""DataFrames in, DataFrames out, around a Core ML model."""
+"""What MLflow hands a model, as its rows; what the model answers, as a DataFrame."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.coreml.evaluate import Model
-from mlpublish.formats.evidence import feature_name
+from mlpublish.coreml.package import Description
+from mlpublish.errors import ConversionError
+from mlpublish.formats.evidence import Feature, feature_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Rows = Mapping[str, NDArray[np.generic]]
 
-def predict_frame(model: Model, inputs: Any) -> pd.DataFrame:
-    """Run a model on the rows of a DataFrame.
+
+class Runner(Protocol):
+    """What runs a saved model: our evaluator, or Apple's runtime."""
+
+    description: Description
+    classes: tuple[int | str, ...]
+
+    def predict_rows(self, inputs: Rows) -> dict[str, NDArray[np.generic]]:
+        """Feature -> (rows, …) becomes output -> (rows, …); probabilities are (rows, classes)."""
+
+
+def predict_frame(model: Runner, inputs: Any) -> pd.DataFrame:
+    """Run a model on rows, however they come.
 
     Args:
         model: the opened model.
-        inputs: a DataFrame (or what pandas makes one of): a column per input, under the input's name or the name that the
-            source model's column had; for a model of one array input all columns as that array.
+        inputs: a DataFrame: a column per input, under the input's name or the name that the source model's column had; for a
+            model of one array input also all columns as that array. Or a dict of arrays, input -> (rows, …); or one array,
+            (rows, …), for the only input or with a column per input.
 
     Returns:
         A DataFrame with a column per output; probabilities get a column per label (``classProbability.7``).
+
+    Raises:
+        ConversionError: the inputs do not fit the model; the error names the numbers.
     """
     import pandas as pd
 
-    frame = inputs if isinstance(inputs, pd.DataFrame) else pd.DataFrame(inputs)
-    names = [feature.name for feature in model.description.interface.inputs]
-    rows: dict[str, NDArray[np.generic]]
-    if names != list(frame.columns) and len(names) == 1:
-        rows = {names[0]: frame.to_numpy()}
-    else:
-        known = {name: name if name in names else feature_name(str(name)) for name in frame.columns}
-        rows = {known[name]: frame[name].to_numpy() for name in frame.columns}
-    columns: dict[str, Any] = {}
-    for name, values in model.predict_rows(rows).items():
+    answers = model.predict_rows(rows_of(model.description.interface.inputs, inputs))
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name, values in answers.items():
         columns |= _columns(name, values, model.classes)
-    return pd.DataFrame(columns, index=frame.index)
+    return pd.DataFrame(columns, index=inputs.index if isinstance(inputs, pd.DataFrame) else None)
 
 
-def _columns(name: str, values: Any, classes: tuple[int | str, ...]) -> dict[str, Any]:
+def rows_of(features: tuple[Feature, ...], inputs: Any) -> Rows:
+    """The rows, feature by feature."""
+    import pandas as pd
+
+    if isinstance(inputs, pd.DataFrame):
+        return _of_frame(features, inputs)
+    if isinstance(inputs, Mapping):
+        return {_known(str(name), features): np.asarray(values) for name, values in inputs.items()}
+    array = np.asarray(inputs)
+    if len(features) == 1:
+        return {features[0].name: _shaped(array, features[0])}
+    if array.ndim != 2 or array.shape[1] != len(features):
+        raise ConversionError(
+            f"An array of shape {array.shape} does not fit {len(features)} inputs.",
+            remedy=f"Give (rows, {len(features)}), a DataFrame or a dict with {', '.join(each.name for each in features)}.",
+            field="inputs",
+        )
+    return {each.name: array[:, place] for place, each in enumerate(features)}
+
+
+def is_column(feature: Feature) -> bool:
+    """Whether a row has one value of it, so that a frame's column holds it."""
+    return math.prod(feature.shape) == 1
+
+
+def _of_frame(features: tuple[Feature, ...], frame: pd.DataFrame) -> Rows:
+    names = {_known(str(name), features): name for name in frame.columns}
+    if len(features) == 1 and features[0].name not in names:
+        return {features[0].name: _shaped(frame.to_numpy(), features[0])}
+    known = {each.name: each for each in features}
+    return {name: _column(frame[column], known.get(name)) for name, column in names.items()}
+
+
+def _column(series: pd.Series[Any], feature: Feature | None) -> NDArray[np.generic]:
+    """A column's values; where the feature is an array each cell holds one, as a list or flat."""
+    if feature is None or is_column(feature):
+        return series.to_numpy()
+    try:
+        return _shaped(np.asarray(series.tolist()), feature)
+    except ValueError as exc:
+        raise ConversionError(
+            f"The cells of the column {feature.name!r} hold arrays of unlike shapes.",
+            remedy=f"Give each row an array of the shape {feature.shape}.",
+            field="inputs",
+        ) from exc
+
+
+def _shaped(array: NDArray[np.generic], feature: Feature) -> NDArray[np.generic]:
+    """Rows that come flat, such as an image as a frame's columns, in the feature's shape; others as they are."""
+    if array.ndim == 2 and array.shape[1] == math.prod(feature.shape):
+        return array.reshape(len(array), *feature.shape)
+    return array
+
+
+def _known(name: str, features: tuple[Feature, ...]) -> str:
+    """The input that a column is for: of its own name, or of the name that conversion made of the column's."""
+    return name if any(each.name == name for each in features) else feature_name(name)
+
+
+def _columns(name: str, values: NDArray[np.generic], classes: tuple[int | str, ...]) -> dict[str, NDArray[np.generic]]:
     if values.ndim == 1:
         return {name: values}
     flat = values.reshape(len(values), -1)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from mlpublish.errors import EndpointRefused, FormatError, NotFound
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import Reader, dump, is_relative_path
-from mlpublish.publishing.transport import Answer, Transport
+from mlpublish.publishing.transport import PAGE, Answer, Transport
 from mlpublish.repository import commits
 from mlpublish.repository.endpoint import Commit, Endpoint
 from mlpublish.repository.records import ChangeList, Kept
@@ -29,13 +29,8 @@ class ServerEndpoint:
         return self._transport.base
 
     def read(self, app_id: str, path: str) -> bytes:
-        if not is_relative_path(path):
-            raise NotFound(f"{path!r} is no path of an app's repository.", remedy="Use plain names joined by slashes.")
-        answer = self._transport.ask("GET", f"/apps/{quote(app_id, safe='')}/{quote(path)}", token=False)
-        if answer.status == 404:
-            raise NotFound(f"There is no {path} of {app_id} at {self.uri}.", remedy="Check the names, or publish it first.")
-        if answer.status != 200 or answer.media_type == "text/html":  # a login page is no metadata, whatever its status
-            self._refuse(answer)
+        answer = self._transport.ask("GET", _file(app_id, path), token=False)
+        self._must_be_there(answer, app_id, path)
         return answer.body
 
     def apps(self, *, begun: bool = False) -> tuple[str, ...]:
@@ -44,11 +39,7 @@ class ServerEndpoint:
         return tuple(sorted({*document.texts("apps"), *more}))
 
     def download(self, app_id: str, path: str, to: Path, *, length: int) -> None:
-        if not is_relative_path(path):
-            raise NotFound(f"{path!r} is no path of an app's repository.", remedy="Use plain names joined by slashes.")
-        status = self._transport.download(f"/apps/{quote(app_id, safe='')}/{quote(path)}", to, length)
-        if status != 200:
-            raise NotFound(f"{self.uri} gives no {path} of {app_id} (HTTP {status}).", remedy="Check the names.", field="to")
+        self._must_be_there(self._transport.download(_file(app_id, path), to, length), app_id, path)
 
     def changes(self, app_id: str) -> ChangeList:
         document = self._document(self._transport.ask("GET", _changes(app_id)))
@@ -84,6 +75,13 @@ class ServerEndpoint:
         elif present.status != 200:
             self._refuse(present)
 
+    def _must_be_there(self, answer: Answer, app_id: str, path: str) -> None:
+        """Only "there is none" may pass for that: what a server would not give today is not missing, nor altered."""
+        if answer.status == 404:
+            raise NotFound(f"There is no {path} of {app_id} at {self.uri}.", remedy="Check the names, or publish it first.")
+        if answer.status != 200 or answer.media_type == PAGE:
+            self._refuse(answer)
+
     def _document(self, answer: Answer) -> Reader:
         """The JSON of an answer that says yes."""
         if answer.status not in (200, 201) or answer.media_type != "application/json":
@@ -101,17 +99,26 @@ class ServerEndpoint:
         raise error
 
 
-def open_server(uri: str, *, token: str | None = None) -> Endpoint:
+def open_server(uri: str, *, token: str | None = None, ca: Path | None = None) -> Endpoint:
     """The endpoint of an ``http(s):`` URI.
 
     Args:
         uri: ``http(s)://host[:port]``. Over plain ``http:`` a token is sent to this machine only; reading works anywhere.
         token: the bearer token; by default ``MLPUBLISH_TOKEN``, else none, which is enough for reading.
+        ca: a PEM file of the certificate authorities that are trusted; by default the system's.
 
     Raises:
-        RecipeError: the URI names no server, or carries credentials, a query or a fragment; the token cannot be one.
+        RecipeError: the URI names no server, or carries credentials, a query or a fragment; the token cannot be one; or
+            ``ca`` is no such file.
     """
-    return ServerEndpoint(Transport(uri, token or os.environ.get("MLPUBLISH_TOKEN") or None))
+    return ServerEndpoint(Transport(uri, token or os.environ.get("MLPUBLISH_TOKEN") or None, ca=ca))
+
+
+def _file(app_id: str, path: str) -> str:
+    """Where a file of an app's repository is asked for."""
+    if not is_relative_path(path):
+        raise NotFound(f"{path!r} is no path of an app's repository.", remedy="Use plain names joined by slashes.")
+    return f"/apps/{quote(app_id, safe='')}/{quote(path)}"
 
 
 def _changes(app_id: str) -> str:

@@ -9,24 +9,26 @@ for the moment (no connection, 429, 5xx) is tried again a few times, after growi
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader, FileIO
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import requests
 
 from mlpublish.addresses import is_loopback
-from mlpublish.connections import Bearer, new_session, reason_of
+from mlpublish.connections import NOT_NOW, Bearer, may_pass, new_session, reason_of, retry_after
 from mlpublish.errors import DigestMismatch, EndpointRefused, EndpointUnreachable, FormatError, RecipeError, StorageError
 from mlpublish.formats.problem import from_document
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.line import Caller, Deadline, Line
+from mlpublish.reporting.progress import on_bytes
 from mlpublish.repository.arriving import keep
 
 _TRIES = 4
@@ -35,7 +37,7 @@ _LONGEST = 20.0  # seconds; a longer Retry-After is not waited for
 _STALL = 60.0  # seconds for which next to nothing may come or go; a server reads a whole release before it answers
 _DOCUMENT, _FILE = 300.0, 3600.0  # seconds that an answer may take with all its tries, and a file that comes
 _REDIRECTS = 3
-_AGAIN = (429, 500, 502, 503, 504)
+PAGE = "text/html"  # a login page is nothing of ours, whatever its status
 _LATER = "Check that the server runs and that the address is right, then run the command again."
 _ADDRESS = "Give http(s)://host[:port]; a token goes into MLPUBLISH_TOKEN or --token-file."
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750 §2.1
@@ -66,13 +68,21 @@ class Transport:
         pause: seconds before the second try of a request.
         stall: seconds for which next to nothing may come, or go.
         whole: seconds that a file may take, with all its tries; an answer takes no longer than some minutes.
+        ca: a PEM file of the certificate authorities that are trusted; by default the system's.
 
     Raises:
-        RecipeError: the address names no server or carries a secret, or the token cannot be one.
+        RecipeError: the address names no server or carries a secret, the token cannot be one, or ``ca`` is no such file.
     """
 
     def __init__(
-        self, url: str, token: str | None, *, pause: float = _PAUSE, stall: float = _STALL, whole: float = _FILE
+        self,
+        url: str,
+        token: str | None,
+        *,
+        pause: float = _PAUSE,
+        stall: float = _STALL,
+        whole: float = _FILE,
+        ca: Path | None = None,
     ) -> None:
         self._parts = _checked(url)
         self.base = url.rstrip("/")
@@ -81,7 +91,7 @@ class Transport:
         self._token = token
         self._pause = pause
         self._whole = whole
-        self._caller = Caller(new_session(redirects=_REDIRECTS), stall=stall)
+        self._caller = Caller(new_session(redirects=_REDIRECTS, authorities=ca), stall=stall)
 
     def ask(self, method: str, address: str, *, body: bytes | Path | None = None, token: bool = True) -> Answer:
         """Send a request, again where that may help.
@@ -100,59 +110,55 @@ class Transport:
             self._must_be_private()
         # what goes out may be a gigabyte: its time is its own, as long as it moves
         deadline = None if isinstance(body, Path) else Deadline(min(_DOCUMENT, self._whole))
-        for attempt in range(_TRIES):
-            last = attempt == _TRIES - 1
-            try:
-                answer = self._once(method, address, body, token, deadline)
-            except requests.TooManyRedirects as exc:
-                raise EndpointRefused(f"{self.base} redirects in a circle.", remedy="Check the address.", field="to") from exc
-            except requests.RequestException as exc:
-                if last or not _may_pass(exc):
-                    raise EndpointUnreachable(
-                        f"{self.base} cannot be reached: {reason_of(exc, self._caller.timeout)}.", remedy=_LATER, field="to"
-                    ) from exc
-                wait = 0.0
-            else:
-                wait = answer.retry_after or 0.0
-                if answer.status not in _AGAIN or last or wait > _LONGEST:
-                    return self._unless_unable(answer)
-            # jitter keeps clients that failed together from coming back together
-            time.sleep(max(wait, self._pause * 2**attempt * random.uniform(0.5, 1.5)))  # noqa: S311 - nothing secret
-        raise AssertionError("the last try returns or raises")
+        return self._tried(lambda: self._once(method, address, body, token, deadline), "cannot be reached")
 
-    def download(self, address: str, to: Path, length: int) -> int:
+    def download(self, address: str, to: Path, length: int) -> Answer:
         """Write what a GET gives to a file, again from its start where that may help.
 
         Args:
             length: bytes that are expected; no more are written.
 
         Returns:
-            The HTTP status; the file is written for 200 alone.
+            What it answered; the body of a 200 is in the file, unless it is a web page.
 
         Raises:
             DigestMismatch: more came.
-            EndpointUnreachable: it did not arrive.
+            EndpointUnreachable: it did not arrive, or only "not now" came.
+            EndpointRefused: see ``ask``.
             StorageError: the disk has no room for it.
         """
         deadline = Deadline(self._whole)
+        return self._tried(lambda: self._fetched(address, to, length, deadline), "broke off")
+
+    def _tried(self, once: Callable[[], Answer], failed: str) -> Answer:
+        """The answer of the first try that gives one which is not "not now"."""
         for attempt in range(_TRIES):
+            last = attempt == _TRIES - 1
             try:
-                return self._fetched(address, to, length, deadline)
+                answer = once()
+            except requests.TooManyRedirects as exc:
+                raise EndpointRefused(f"{self.base} redirects in a circle.", remedy="Check the address.", field="to") from exc
             except requests.RequestException as exc:
-                if attempt == _TRIES - 1 or not _may_pass(exc):
+                if last or not may_pass(exc):
                     raise EndpointUnreachable(
-                        f"{self.base} broke off: {reason_of(exc, self._caller.timeout)}.", remedy=_LATER, field="to"
+                        f"{self.base} {failed}: {reason_of(exc, self._caller.timeout)}.", remedy=_LATER, field="to"
                     ) from exc
-            time.sleep(self._pause * 2**attempt)
+                wait = 0.0
+            else:
+                wait = answer.retry_after or 0.0
+                if answer.status not in NOT_NOW or last or wait > _LONGEST:
+                    return self._unless_unable(answer)
+            # jitter keeps clients that failed together from coming back together
+            time.sleep(max(wait, self._pause * 2**attempt * random.uniform(0.5, 1.5)))  # noqa: S311 - nothing secret
         raise AssertionError("the last try returns or raises")
 
-    def _fetched(self, address: str, to: Path, length: int, deadline: Deadline) -> int:
+    def _fetched(self, address: str, to: Path, length: int, deadline: Deadline) -> Answer:
         with self._caller.call("GET", self.base + address, deadline=deadline) as line:
-            status = line.answer().status_code
-            if status == 200:
-                longer = _longer(f"{self.base}{address}", length)
-                keep(to, line.pieces(), announced=length, most=length, longer=longer)
-            return status
+            response = line.answer()
+            if response.status_code != 200 or _media_type(response) == PAGE:
+                return _answer(response, _body(line))
+            keep(to, line.pieces(), announced=length, most=length, longer=_longer(f"{self.base}{address}", length))
+            return _answer(response, b"")
 
     def _once(self, method: str, address: str, body: bytes | Path | None, token: bool, deadline: Deadline | None) -> Answer:
         with (
@@ -168,7 +174,7 @@ class Transport:
                 allow_redirects=not token,
             ) as line,
         ):
-            return _answer(line)
+            return _answer(line.answer(), _body(line))
 
     def _unless_unable(self, answer: Answer) -> Answer:
         """The answer, unless it says that the server cannot now."""
@@ -211,39 +217,53 @@ def _opened(body: bytes | Path | None) -> Iterator[bytes | BufferedIOBase | None
         yield body
         return
     try:
-        stream = body.open("rb")
+        stream = _Upload(body.open("rb", buffering=0), on_bytes())
     except OSError as exc:
         raise StorageError(f"{body} cannot be read: {exc.strerror}.", remedy="Check its path and permissions.") from exc
     with stream:
         yield stream
 
 
+class _Upload(BufferedReader):
+    """A file that tells how much of it was sent, in whichever thread sends it."""
+
+    def __init__(self, raw: FileIO, told: Callable[[int, int], None]) -> None:
+        super().__init__(raw)
+        self._told, self._length = told, os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self._told(self.tell(), self._length)
+        return data
+
+
 def _content_type(method: str) -> str:
     return "application/json" if method == "POST" else "application/octet-stream"
 
 
-def _answer(line: Line) -> Answer:
-    response, content = line.answer(), bytearray()
+def _answer(response: requests.Response, body: bytes) -> Answer:
+    return Answer(
+        status=response.status_code,
+        media_type=_media_type(response),
+        body=body,
+        retry_after=retry_after(response.headers),
+    )
+
+
+def _body(line: Line) -> bytes:
+    content = bytearray()
     for piece in line.pieces():
         content += piece
         if len(content) > MAX_DOCUMENT:
             raise EndpointRefused(f"The answer has more than {MAX_DOCUMENT} bytes.", remedy="Check the address.", field="to")
-    wait = response.headers.get("Retry-After", "")
-    return Answer(
-        status=response.status_code,
-        media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-        body=bytes(content),
-        retry_after=float(wait) if re.fullmatch(r"[0-9]{1,9}", wait) else None,
-    )
+    return bytes(content)
+
+
+def _media_type(response: requests.Response) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def _longer(what: str, length: int) -> DigestMismatch:
     return DigestMismatch(
         f"{what} is not what was signed: it has more than {length} bytes.", remedy="Ask whoever runs the server.", field="to"
     )
-
-
-def _may_pass(exc: requests.RequestException) -> bool:
-    """Whether the same request may go well in a moment."""
-    passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-    return isinstance(exc, passing) and not isinstance(exc, requests.exceptions.SSLError)

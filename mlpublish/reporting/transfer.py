@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TextIO
 
 from mlpublish.formats.status import ProgressStatus, UpdateStatus
+from mlpublish.shown import size as size
 
 _PAUSE = 0.1  # seconds between two pictures of the line
-_WORDS = {ProgressStatus.DOWNLOAD_IN_PROGRESS: "downloading", ProgressStatus.UNZIP_IN_PROGRESS: "unzipping"}
+WORDS = {ProgressStatus.DOWNLOAD_IN_PROGRESS: "downloading", ProgressStatus.UNZIP_IN_PROGRESS: "unzipping"}
 
 
 class Lines:
@@ -29,7 +30,7 @@ class Lines:
     def on_progress(self, status: ProgressStatus, total: int, done: int) -> None:  # noqa: ARG002 - the listener's signature
         if status not in self._told:
             self._told.add(status)
-            _say(self._stream, f"{status.value}: {_WORDS[status]} {size(total)}\n")
+            say(self._stream, f"{status.value}: {WORDS[status]} {size(total)}\n")
 
     def on_finish(self, status: UpdateStatus) -> None:
         """The result says it."""
@@ -56,11 +57,11 @@ class TerminalLine:
             self._phase, self._began, self._from, self._drawn = status, now, done, float("-inf")
         if now - self._drawn >= _PAUSE or done >= total:
             self._drawn = now
-            _say(self._stream, f"\r\033[K{picture(status, total, done, done - self._from, now - self._began)}")
+            say(self._stream, f"\r\033[K{picture(status, total, done, done - self._from, now - self._began)}")
 
     def on_finish(self, status: UpdateStatus) -> None:  # noqa: ARG002 - the listener's signature
         if self._phase is not None:
-            _say(self._stream, "\r\033[K")
+            say(self._stream, "\r\033[K")
 
 
 def picture(status: ProgressStatus, total: int, done: int, came: int, seconds: float) -> str:
@@ -69,24 +70,12 @@ def picture(status: ProgressStatus, total: int, done: int, came: int, seconds: f
     Args:
         came: how much of ``done`` came in these seconds; an earlier check may have brought the rest.
     """
-    shown = f"{_WORDS[status]} {done * 100 // max(total, 1):3d} % of {size(total)}"
+    shown = f"{WORDS[status]} {done * 100 // max(total, 1):3d} % of {size(total)}"
     if seconds <= 0 or came <= 0:
         return shown
     speed = came / seconds
     left = max(total - done, 0) / speed
     return f"{shown}, {size(int(speed))}/s, {_duration(left)} left"
-
-
-def size(count: int) -> str:
-    """Bytes as people read them, in powers of a thousand."""
-    if count < 1000:
-        return f"{count} bytes"
-    value = float(count)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"
 
 
 def _duration(seconds: float) -> str:
@@ -95,7 +84,8 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _say(stream: TextIO, text: str) -> None:
+def say(stream: TextIO, text: str) -> None:
+    """Show progress; a stream that takes none ends no work."""
     with suppress(OSError, ValueError):  # ValueError: the stream was closed
         stream.write(text)
         stream.flush()

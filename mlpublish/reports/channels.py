@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from mlpublish.formats.channel import Channel, DeviceFacts, Entry
 from mlpublish.formats.status import Reason, UpdateStatus
-from mlpublish.shown import Shown
+from mlpublish.reports.verified import told
+from mlpublish.shown import Badge, Block, Facts, Shown, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -31,11 +32,20 @@ class ChannelState(Shown):
     def rows(self) -> Mapping[str, object]:
         shown: dict[str, object] = {"channel": f"{self.channel.channel} of {self.app_id} ({self.channel.platform})"}
         for entry in self.channel.entries:
-            paused = ", paused" if entry.paused else ""
-            others = "" if entry.otherwise is None else f", the others release {entry.otherwise}"
-            share = "" if entry.rollout == 100 else f" for {entry.rollout} %{others}"
-            shown[f"app version {entry.app_version}"] = f"release {entry.release}{share}{paused}"
+            shown[f"app version {entry.app_version}"] = told(entry)
         return shown | {"endpoint": self.endpoint}
+
+    def brief(self) -> str:
+        entries = "; ".join(f"{entry.app_version}: {told(entry)}" for entry in self.channel.entries) or "nothing"
+        return f"{self.channel.channel} of {self.app_id} ({self.channel.platform}) offers {entries}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(f"{self.channel.channel} of {self.app_id}")
+        if any(entry.paused for entry in self.channel.entries):
+            yield Badge("paused")
+        yield Facts({"platform": self.channel.platform, "endpoint": self.endpoint, "version of the role": self.version})
+        columns = ("app version", "release", "rollout", "the others get", "")
+        yield Table("Offers", columns, tuple(map(_offer, self.channel.entries)))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -47,6 +57,18 @@ class ChannelState(Shown):
             "version": self.version,
             "changed": self.changed,
         }
+
+
+def _offer(entry: Entry) -> tuple[str, ...]:
+    others = "nothing new" if entry.otherwise is None else f"release {entry.otherwise}"
+    everybody = entry.rollout == 100
+    return (
+        entry.app_version,
+        str(entry.release),
+        f"{entry.rollout} %",
+        "" if everybody else others,
+        "paused" if entry.paused else "",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +188,16 @@ class PlanReport(Shown):
             shown[f"if app version {entry.app_version}"] = f"were offered release {entry.release} for {entry.rollout} %{others}"
         return shown | {outcome: f"{count} ({count / self.devices:.1%})" for outcome, count in self.outcomes.items()}
 
+    def brief(self) -> str:
+        outcomes = ", ".join(f"{outcome} {count}" for outcome, count in self.outcomes.items())
+        return f"channel {self.channel} of {self.app_id}, {self.devices} devices: {outcomes}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge("sound" if self.sound else "some would refuse it", self.sound)
+        yield Facts(self.rows())
+        columns = ("app version", "system", "outcome", "devices", "share")
+        yield Table("Devices", columns, tuple(map(_group, self.groups)))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "endpoint": self.endpoint,
@@ -177,3 +209,7 @@ class PlanReport(Shown):
             "outcomes": dict(self.outcomes),
             "groups": [group.to_dict() for group in self.groups],
         }
+
+
+def _group(group: PlannedGroup) -> tuple[str, ...]:
+    return group.app_version, group.os_version or "not told", str(group.outcome), str(group.devices), f"{group.share:.1%}"

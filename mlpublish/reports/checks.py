@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +11,8 @@ from typing import Any
 from mlpublish.artifacts import App
 from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.reports.sheets import Case, Sheet, Table
-from mlpublish.reports.verified import RoleReport
-from mlpublish.shown import Shown
+from mlpublish.reports.verified import ROLE_COLUMNS, RoleReport
+from mlpublish.shown import Badge, Block, Facts, Sentences, Shown, size
 
 PHASES = ("installed", "metadata", "channel", "download", "unzip", "self-test", "swap")
 
@@ -112,18 +112,32 @@ class CheckReport(Shown):
             "detail": self.detail,
         }
 
+    def brief(self) -> str:
+        why = "" if self.reason is None else f" ({self.reason.value})"
+        return f"{self.status.value}{why} of {self.app}: installed {self.installed}, offered {self.offered}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(self.status.value, self.status is UpdateStatus.SUCCESS)
+        if self.reason is not None:
+            yield Badge(self.reason.value)
+        shown = {name: value for name, value in self.rows().items() if name not in ("status", "reason")}
+        yield Facts({"told": shown.pop("detail"), "app": self.app, **shown, **self._asked(), "sha256": self.sha256})
+        yield Table("Phases", ("phase", "seconds", "requests", "received", "retries", ""), tuple(self._steps()))
+        yield self._signers()
+        yield Sentences("Verified", self.verified)
+        yield Table("Self-tests", ("model", "self-test"), tuple(self.self_tests.items()))
+        yield Table("Models", ("model", "path"), tuple((name, str(path)) for name, path in self.models.items()))
+
     def sheet(self) -> Sheet:
-        app = f"{self.app.id} {self.app.version} ({self.app.platform})"
-        asked = {"app": app, "endpoint": self.endpoint, "channel": self.channel, "device": self.device}
         return Sheet(
             title="mlpublish check",
             outcome=self.status.value,
             passed=self.status is UpdateStatus.SUCCESS,
-            facts={**self.rows(), **asked, "sha256": self.sha256},
+            facts={**self.rows(), "app": self.app, **self._asked(), "sha256": self.sha256},
             cases=(*map(self._case, (*PHASES, *(name for name in self.phases if name not in PHASES))), self._status()),
             tables=(
                 Table("Phases", ("phase", "seconds", "requests", "bytes", "retries", "passed"), self._costs()),
-                Table("Roles", ("role", "version", "needs", "signed by", "until"), tuple(map(_signers, self.roles))),
+                self._signers(),
                 Table("Verified", ("verified",), tuple((sentence,) for sentence in self.verified)),
                 Table("Self-tests", ("model", "self-test"), tuple(self.self_tests.items())),
                 Table("Models", ("model", "path"), tuple((name, str(path)) for name, path in self.models.items())),
@@ -154,6 +168,18 @@ class CheckReport(Shown):
             "self_tests": dict(self.self_tests),
         }
 
+    def _asked(self) -> dict[str, object]:
+        return {"endpoint": self.endpoint, "channel": self.channel, "device": self.device}
+
+    def _signers(self) -> Table:
+        return Table("Roles", ROLE_COLUMNS, tuple(role.cells for role in self.roles))
+
+    def _steps(self) -> Iterator[tuple[str, ...]]:
+        """A phase for people: what it did not need is left empty."""
+        for name, each in self.phases.items():
+            asked = (str(each.requests), size(each.received), str(each.retries)) if each.requests else ("", "", "")
+            yield name, f"{each.seconds:.3f}", *asked, "" if each.passed else "ended here"
+
     def _costs(self) -> tuple[tuple[str, ...], ...]:
         return tuple(
             (name, f"{each.seconds:.3f}", str(each.requests), str(each.received), str(each.retries), _passed(each))
@@ -182,8 +208,3 @@ class CheckReport(Shown):
 
 def _passed(phase: Phase) -> str:
     return "yes" if phase.passed else "no"
-
-
-def _signers(role: RoleReport) -> tuple[str, ...]:
-    keys = ", ".join(role.signers or (keyid[:12] for keyid in role.signed_by))
-    return role.role, str(role.version), f"{role.threshold} of {role.keys}", keys, f"{role.expires:%Y-%m-%d %H:%M UTC}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlpublish.formats.status import Reason, UpdateStatus
 from mlpublish.reports.sheets import Case, Sheet, Table
-from mlpublish.shown import Shown
+from mlpublish.shown import Badge, Block, Facts, Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +189,15 @@ class FleetReport(Shown):
             f"{self.requests} requests ({self.retries} retries) in {self.seconds:.1f} s by {self.jobs} at a time"
         )
         return shown | {f"latency, {kind}": str(latency) for kind, latency in self.latencies.items()}
+
+    def brief(self) -> str:
+        outcomes = ", ".join(f"{outcome} {count}" for outcome, count in self.outcomes.items())
+        return f"{self.devices} devices of {self.app_id} ({self.platform}), channel {self.channel}: {outcomes}"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge(self.worst.value, self.worst is UpdateStatus.SUCCESS)
+        yield Facts(self.rows())
+        yield from self.sheet().tables
 
     def sheet(self) -> Sheet:
         return Sheet(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from mlpublish.shown import Table as Table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -22,15 +24,6 @@ class Case:
     seconds: float = 0.0
     failed: str | None = None
     skipped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text under named columns."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

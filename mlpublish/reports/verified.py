@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from mlpublish.artifacts import App, Bundle
-from mlpublish.formats.channel import Channel
+from mlpublish.formats.channel import Channel, Entry
 from mlpublish.formats.manifest import FileEntry, Manifest
-from mlpublish.shown import Shown
+from mlpublish.formats.tables import files_blocks, models_table
+from mlpublish.shown import Badge, Block, Facts, Folded, Sentences, Shown, Table, size
+
+ROLE_COLUMNS = ("role", "version", "needs", "signed by", "until")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,12 @@ class RoleReport:
     def days_left(self) -> int:
         """Whole days until it expires, by this machine's clock."""
         return (self.expires - datetime.now(UTC)).days
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row in a table of roles: see ROLE_COLUMNS."""
+        keys = ", ".join(self.signers or (keyid[:12] for keyid in self.signed_by))
+        return self.role, str(self.version), f"{self.threshold} of {self.keys}", keys, f"{self.expires:%Y-%m-%d %H:%M UTC}"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -106,6 +115,39 @@ class VerifyReport(Shown):
             "warnings": " ".join(self.warnings) or None,
         }
 
+    def brief(self) -> str:
+        of = "" if self.app_id is None else f" of {self.app_id}"
+        number = "" if self.number is None else f" {self.number}"
+        return f"{self.kind}{number}{of} verified: {len(self.proven)} proven, {len(self.not_proven)} not proven"
+
+    def blocks(self) -> Iterable[Block]:
+        yield Badge("verified", True)
+        if self.warnings:
+            yield Badge("1 warning" if len(self.warnings) == 1 else f"{len(self.warnings)} warnings")
+        yield Facts(self._facts())
+        yield Sentences("Warnings", self.warnings)
+        yield Sentences("Proven", self.proven)
+        yield Sentences("Not proven", self.not_proven)
+        yield Table("Roles", ROLE_COLUMNS, tuple(role.cells for role in self.roles))
+        yield Table("Signatures over the bundle alone", ("file", "key"), tuple(self.signatures.items()))
+        yield Table("Channels", ("channel", "app version", "offers"), tuple(_offers(self.channels)))
+        if self.manifest is not None:
+            yield models_table(self.manifest.models)
+        yield from files_blocks(self.files)
+        for part in self.parts:
+            yield Folded(f"{part.kind} {part.what}", tuple(part.blocks()))
+
+    def _facts(self) -> dict[str, object]:
+        bundle = None if self.manifest is None else f"{self.manifest.name} {self.manifest.version}"
+        versions = ", ".join(self.app_versions)
+        return {
+            "verified": f"{self.kind} {self.what}",
+            "release": self.number,
+            "app": None if self.app_id is None else f"{self.app_id} {versions} ({self.platform})" if versions else self.app_id,
+            "bundle": bundle if self.bundle is None else f"{bundle}, {size(self.bundle.length)}",
+            "bundle sha256": None if self.bundle is None else self.bundle.sha256,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         models = () if self.manifest is None else self.manifest.models
         return {
@@ -128,6 +170,19 @@ class VerifyReport(Shown):
             "warnings": list(self.warnings),
             "parts": [part.to_dict() for part in self.parts],
         }
+
+
+def _offers(channels: tuple[Channel, ...]) -> Iterable[tuple[str, str, str]]:
+    for channel in channels:
+        for entry in channel.entries:
+            yield f"{channel.channel} ({channel.platform})", entry.app_version, told(entry)
+
+
+def told(entry: Entry) -> str:
+    """What a channel's entry offers, in a few words."""
+    others = "" if entry.otherwise is None else f", the others release {entry.otherwise}"
+    share = "" if entry.rollout == 100 else f" for {entry.rollout} %{others}"
+    return f"release {entry.release}{share}{', paused' if entry.paused else ''}"
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

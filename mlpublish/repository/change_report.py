@@ -12,9 +12,10 @@ from securesystemslib.signer import Key
 from mlpublish.artifacts import Bundle
 from mlpublish.errors import VerificationError
 from mlpublish.formats.manifest import ModelEntry
+from mlpublish.formats.parity import parity_rows
 from mlpublish.repository.change_state import OPEN_STATES
 from mlpublish.repository.records import Kept, Received
-from mlpublish.shown import Shown, parity_rows
+from mlpublish.shown import Shown
 from mlpublish.trust.approval import Need, Present, needs
 from mlpublish.trust.changes import Change, Review
 from mlpublish.trust.diff import Difference, differences

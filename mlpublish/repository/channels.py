@@ -242,7 +242,7 @@ def _edit(
         entry = present.entry(app.version)
         _check_current(entry, if_current)
         wanted = change(Approved.of(head), entry)
-        edited = present.without(app.version) if wanted is None else present.with_entry(wanted)
+        edited = present.without(app.version) if wanted is None else present.with_entry(wanted.following(entry, at=_now()))
         if edited == present:
             return _state(where, present, head.channels.signed.version, changed=attempt > 0)
         try:
@@ -262,6 +262,10 @@ def _commit(where: Access, head: Head, edited: Channel) -> int:
     edits = {roles.CHANNELS: Edit(base=base, metadata=role.to_bytes())}
     where.endpoint.commit(where.app_id, Commit(edits=edits, blobs={digest_of(content): content}))
     return version
+
+
+def _now() -> str:
+    return f"{roles.now():%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _state(where: Access, channel: Channel, version: int, *, changed: bool = False) -> ChannelState:

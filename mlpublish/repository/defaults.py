@@ -6,14 +6,14 @@ is no trust on first use.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mlpublish import settings
 from mlpublish.addresses import is_loopback
-from mlpublish.errors import NotFound, RecipeError, SigningError
+from mlpublish.errors import NotFound, SigningError
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository.development import Development
+from mlpublish.repository.tokens import token_at
 from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust.signer import Signer, signer_for
 
@@ -50,32 +50,20 @@ def signer_of(role: str, given: Signer | str | None, development: Development | 
 
 
 def token_of(given: str | None, development: Development | None, to: str | Path) -> str | None:
-    """The bearer token for an endpoint: given, MLPUBLISH_TOKEN, mlpublish.toml's ``token_file``, or the development one.
+    """The bearer token for an endpoint: given, the one that the settings name (MLPUBLISH_TOKEN before mlpublish.toml's), or the
+    development one.
 
     The development token is for this machine alone: no other host gets to see it.
-    """
-    token = given or os.environ.get("MLPUBLISH_TOKEN")
-    if token:
-        return token
-    file = settings.load().token_file
-    if file is not None:
-        return read_token(file)
-    return development.token() if development is not None and is_loopback(str(to)) else None
-
-
-def read_token(file: Path) -> str:
-    """The token in a file.
 
     Raises:
-        RecipeError: the file cannot be read, or is empty.
+        RecipeError, MissingExtra: the token is not where the settings say; see ``token_at``.
     """
-    try:
-        token = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise RecipeError(f"The token file {file} cannot be read.", remedy="Check its path.", field="token_file") from exc
-    if not token:
-        raise RecipeError(f"The token file {file} is empty.", remedy="Put the token into it.", field="token_file")
-    return token
+    if given:
+        return given
+    reference = settings.load().token
+    if reference is not None:
+        return token_at(reference)
+    return development.token() if development is not None and is_loopback(str(to)) else None
 
 
 def root_of(app_id: str, given: Path | str | bytes | None, development: Development | None) -> bytes | None:

@@ -103,8 +103,11 @@ class Endpoint(Protocol):
         """
 
 
-def endpoint_for(uri: str | Path, *, token: str | None = None) -> Endpoint:
+def endpoint_for(uri: str | Path, *, token: str | None = None, ca: Path | None = None) -> Endpoint:
     """Open the endpoint that a URI names; a bare path counts as ``file:``.
+
+    Args:
+        ca: a PEM file of certificate authorities, for an endpoint that speaks TLS; no other is opened with one.
 
     Raises:
         UnknownScheme: nothing is installed for the scheme.
@@ -113,5 +116,6 @@ def endpoint_for(uri: str | Path, *, token: str | None = None) -> Endpoint:
     text = str(uri)
     if not text or text in ("file:", "http://", "https://"):
         raise RecipeError(f"The endpoint {text!r} names nothing.", remedy="Give http(s)://host[:port] or file:DIR.", field="to")
-    opened: Endpoint = plugins.find(plugins.ENDPOINTS, plugins.scheme_of(text))(text, token=token)
+    trusting = {} if ca is None else {"ca": ca}
+    opened: Endpoint = plugins.find(plugins.ENDPOINTS, plugins.scheme_of(text))(text, token=token, **trusting)
     return opened

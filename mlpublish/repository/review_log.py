@@ -70,6 +70,9 @@ class ReviewLog(Shown):
             for index, each in enumerate(self.entries, 1)
         }
 
+    def brief(self) -> str:
+        return f"of {self.app_id}, {len(self.entries)} entries"
+
     def to_dict(self) -> dict[str, Any]:
         return {"app": self.app_id, "entries": [each.to_dict() for each in self.entries]}
 

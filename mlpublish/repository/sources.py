@@ -78,7 +78,7 @@ class AtEndpoint:
             yield place
 
 
-def download(url: str, place: Path, *, most: int, stall: float = 30.0, whole: float = _WHOLE) -> None:
+def download(url: str, place: Path, *, most: int, stall: float = 30.0, whole: float = _WHOLE, ca: Path | None = None) -> None:
     """Fetch a file that nobody vouches for; what it is, its verification says.
 
     Args:
@@ -86,6 +86,7 @@ def download(url: str, place: Path, *, most: int, stall: float = 30.0, whole: fl
         most: bytes that are taken of it.
         stall: seconds for which next to nothing may come.
         whole: seconds after which all of it has to be here.
+        ca: a PEM file of the certificate authorities that are trusted; by default the system's.
 
     Raises:
         NotFound: there is none.
@@ -93,13 +94,14 @@ def download(url: str, place: Path, *, most: int, stall: float = 30.0, whole: fl
         EndpointRefused: the answer is a web page, or no.
         VerificationError: it is longer.
         StorageError: the disk has no room for it.
+        RecipeError: ``ca`` is no such file.
     """
     import requests
 
     from mlpublish.connections import new_session, reason_of
     from mlpublish.line import Caller, Deadline
 
-    with new_session(redirects=_REDIRECTS) as session:
+    with new_session(redirects=_REDIRECTS, authorities=ca) as session:
         caller = Caller(session, stall=stall)
         try:
             with caller.call("GET", url, deadline=Deadline(whole)) as line:

@@ -99,7 +99,7 @@ class Standing:
             signature = target_in(self.source.read, target)
         if pin is None or not self.trust.is_rsa:
             return unheld(path)
-        return of_a_release(detached(bundle.path, path, signature, pin), path)
+        return of_a_release(detached(bundle, path, signature, pin), path)
 
     def _model_signature(self, number: int, bundle: Bundle) -> Beside:
         path = model_signature_path(number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 from mlpublish import settings
 from mlpublish.artifacts import check_app_id
-from mlpublish.errors import EndpointRefused, NotFound, RecipeError
+from mlpublish.errors import EndpointRefused, MlpublishError, NotFound, RecipeError
 from mlpublish.formats.manifest import MANIFEST_PATH
 from mlpublish.formats.wire import MAX_DOCUMENT, Reader, is_relative_path
+from mlpublish.reporting.progress import Progress, Tell, shown
 from mlpublish.reports import VerifyReport
 from mlpublish.repository import defaults
 from mlpublish.repository.endpoint import Endpoint, endpoint_for
@@ -35,10 +36,10 @@ from mlpublish.trust.releases import DETACHED, RECORD
 from mlpublish.trust.trusted import Trust, root_of
 from mlpublish.trust.verify import verify as verify_in_hand
 
-Tell = Callable[[str], None]
 _OWN_WORD = (
     "Trust: nobody named a root, so the development folder's own was taken; whoever made that folder could have made all of it."
 )
+_DEVICE, _UNPACKED = "device.json", "releases"  # in the folder of a device (docs/formats.md)
 _LONGEST_NAME = 200  # characters; a file system takes 255 bytes
 _OF_AN_APP = re.compile(r"(https?://.+?)/apps/([^/]+)/?")
 
@@ -51,7 +52,8 @@ def verify(
     app: str | None = None,
     signature: Path | str | None = None,
     repository: str | Path | None = None,
-    tell: Tell = lambda _: None,
+    ca: Path | str | None = None,
+    progress: Progress = True,
 ) -> VerifyReport:
     """Verify a bundle, a release or a repository. Nothing is executed, unpickled or loaded as a model.
 
@@ -66,7 +68,8 @@ def verify(
         app: which app of several is meant; by default all of them.
         signature: where a bare or unpacked bundle's signature lies, if not beside it.
         repository: a development folder that the trusted root comes from; by default the configured one.
-        tell: is told what is read, where that may take long.
+        ca: for a URL: a PEM file of the certificate authorities to trust instead of the system's.
+        progress: False for silence, or a function that is told what is read.
 
     Returns:
         A VerifyReport; it exists only if every link holds.
@@ -82,10 +85,14 @@ def verify(
     """
     if root is not None and pin is not None:
         raise RecipeError("A root and a pin are given.", remedy="Give one of them.", field="pin")
-    asked = _Asked(root=root, pin=pin, app=app, signature=signature, repository=repository, tell=tell)
-    if isinstance(what, str) and what.startswith(("http://", "https://")):
-        return asked.of_url(refuse_secrets(what))
-    return asked.of_path(Path(str(what).removeprefix("file:")))
+    authorities = None if ca is None else Path(ca)
+    with shown(progress, steps=None) as tell:
+        asked = _Asked(root=root, pin=pin, app=app, signature=signature, repository=repository, ca=authorities, tell=tell)
+        if isinstance(what, str) and what.startswith(("http://", "https://")):
+            return asked.of_url(refuse_secrets(what))
+        if ca is not None:
+            raise RecipeError(f"{what} lies on this disk: no server is asked.", remedy="Leave --ca (ca=) out.", field="ca")
+        return asked.of_path(Path(str(what).removeprefix("file:")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,7 @@ class _Asked:
     app: str | None
     signature: Path | str | None
     repository: str | Path | None
+    ca: Path | None
     tell: Tell
 
     def of_path(self, path: Path) -> VerifyReport:
@@ -116,6 +124,8 @@ class _Asked:
                 remedy=f"Look at it with: mlpublish review show {path}.",
                 field="what",
             )
+        if (path / _DEVICE).is_file() and (path / _UNPACKED).is_dir():
+            raise _of_a_device(path)
         return self._repositories(path, self._lying(path))
 
     def of_url(self, url: str) -> VerifyReport:
@@ -126,7 +136,7 @@ class _Asked:
         if self.app not in (None, app_id):
             raise RecipeError(f"{url} is not of {self.app}.", remedy="Give one of them.", field="app")
         development = defaults.development_among(defaults.repository_for(self.repository))
-        endpoint = endpoint_for(base, token=defaults.token_of(None, development, base))
+        endpoint = endpoint_for(base, token=defaults.token_of(None, development, base), ca=self.ca)
         ids = (check_app_id(app_id),) if app_id is not None else self._listed(endpoint)
         report = self._repositories(url, {each: AtEndpoint(endpoint, each) for each in ids})
         narrowed = app_id is None and ids == (self._only(),)
@@ -144,15 +154,19 @@ class _Asked:
         with tempfile.TemporaryDirectory(prefix="mlpublish-verify-") as scratch:
             self.tell(url)
             path = Path(scratch, _last_part(url))
-            download(url, path, most=LONGEST_ZIP)
+            download(url, path, most=LONGEST_ZIP, ca=self.ca)
             trusted = self.root is not None or self.pin is not None
             if trusted and self.signature is None:
                 rsa = self.pin is not None and read_pin(pin_text(self.pin)).keytype == "rsa"
                 beside = f"{url}{DETACHED}" if rsa else f"{url.rpartition('/')[0]}/{MODEL_SIGNATURE}"
                 place = Path(f"{path}{DETACHED}") if rsa else path.with_name(MODEL_SIGNATURE)
                 with suppress(NotFound):  # that it is missing is told as on a disk
-                    download(beside, place, most=MAX_DOCUMENT)
-            report = self._in_hand(path, self.root)
+                    download(beside, place, most=MAX_DOCUMENT, ca=self.ca)
+            try:
+                report = self._in_hand(path, self.root)
+            except MlpublishError as exc:  # who reads of it looks where it came from; here it is gone by then
+                exc.problem = exc.problem.replace(str(path), url).replace(scratch, url.rpartition("/")[0])
+                raise
         bundle = None if report.bundle is None else replace(report.bundle, path=Path(path.name))
         return replace(report, what=url, bundle=bundle)
 
@@ -178,13 +192,17 @@ class _Asked:
         if known is not None:
             return (known,)
         try:
-            return endpoint.apps()
+            ids = endpoint.apps()
         except (EndpointRefused, NotFound) as exc:
             raise RecipeError(
                 f"{endpoint.uri} does not tell which apps it has: {exc.problem}",
                 remedy="Pass --app ID (app=), or the address of one: …/apps/<app id>.",
                 field="app",
             ) from exc
+        if not ids:  # of nothing, everything holds
+            raise NotFound(f"{endpoint.uri} has no app.", remedy="Check the address, or publish a release first.", field="what")
+        with verified(), named("apps"):
+            return tuple(check_app_id(each) for each in ids)
 
     def _repositories(self, what: Path | str, found: Mapping[str, Source]) -> VerifyReport:
         if self.signature is not None:
@@ -260,6 +278,17 @@ def _app_of(folder: Path) -> str:
     """Whose release a folder says that it is."""
     with verified(), named(RECORD):
         return check_app_id(Reader.parse(read_document(folder / RECORD), what=RECORD).text("app"))
+
+
+def _of_a_device(folder: Path) -> NotFound:
+    """A device keeps several bundles, unpacked; what they are to it, ``check`` says."""
+    found = sorted(file.parent for file in (folder / _UNPACKED).glob(f"*/{MANIFEST_PATH}"))
+    remedy = f"Verify a bundle that it unpacked: {' or '.join(f'mlpublish verify {each}' for each in found)}."
+    return NotFound(
+        f"{folder} is a device's folder, and no bundle.",
+        remedy=remedy if found else f"It has unpacked no bundle; what it would do says mlpublish check --device {folder}.",
+        field="what",
+    )
 
 
 def _one_of(app_id: str) -> str:

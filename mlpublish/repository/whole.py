@@ -5,7 +5,7 @@ The order is that of a device, from the trusted root down, so that the first lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tuf.api.exceptions import LengthOrHashMismatchError
@@ -47,7 +47,7 @@ def verify_repository(source: Source, app_id: str, trust: Trust, *, what: Path |
     reading = _Reading(source, root_link(trusted))
     head = reading.head(app_id, trusted.to_bytes())
     chain = _hold_roots(source, head, trusted, app_id)
-    _hold_versions(head, reading.snapshot)
+    _hold_versions(head, reading.contents)
     _refuse_expired(head)
     _hold_shapes(head)
     _hold_policy(source, head)
@@ -83,13 +83,11 @@ class _Reading:
     def __init__(self, source: Source, link: str) -> None:
         self._read = source.read
         self.link = link
-        self.snapshot = b""
+        self.contents: dict[str, bytes] = {}  # by link
 
     def __call__(self, path: str) -> bytes:
         self.link = _link(path)
-        content = self._read(path)
-        if self.link == "snapshot.json":
-            self.snapshot = content
+        self.contents[self.link] = content = self._read(path)
         return content
 
     def head(self, app_id: str, trusted: bytes) -> Head:
@@ -128,8 +126,8 @@ def _hold_roots(source: Source, head: Head, trusted: Metadata[Root], app_id: str
     return follow_roots(trusted.to_bytes(), data, app_id)
 
 
-def _hold_versions(head: Head, snapshot: bytes) -> None:
-    """What names another file by its version has to name the one that stands (``read_head`` sees to the roles)."""
+def _hold_versions(head: Head, contents: Mapping[str, bytes]) -> None:
+    """What names another file by its version has to name the one that stands (of the roles ``read_head`` sees to that)."""
     with named("snapshot.json"):
         meta = head.timestamp.signed.snapshot_meta
         if head.snapshot.signed.version != meta.version:
@@ -138,7 +136,10 @@ def _hold_versions(head: Head, snapshot: bytes) -> None:
                 remedy=_RESTORE,
                 field="snapshot",
             )
-        _hold_bytes(meta, snapshot)
+        _hold_bytes(meta, contents["snapshot.json"])
+    for link in ("targets.json", f"{roles.CHANNELS}.json"):
+        with named(link):
+            _hold_bytes(head.snapshot.signed.meta[link], contents[link])
 
 
 def _hold_bytes(meta: MetaFile, content: bytes) -> None:

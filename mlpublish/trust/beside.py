@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from securesystemslib.signer import Key
 
+from mlpublish.artifacts import Bundle
 from mlpublish.errors import VerificationError
 from mlpublish.formats.manifest import FileEntry, Manifest
 from mlpublish.trust.detached import verify_detached
@@ -44,8 +45,8 @@ class Beside:
         )
 
 
-def detached(zipped: Path, name: str, signature: bytes, pin: Key) -> Beside:
-    """Hold a bundle's zip against the signature that a pinned RSA key made over its bytes.
+def detached(bundle: Bundle, name: str, signature: bytes, pin: Key) -> Beside:
+    """Hold a bundle's zip, as it was read, against the signature that a pinned RSA key made over its bytes.
 
     Args:
         name: the signature's file, as it is told.
@@ -54,7 +55,7 @@ def detached(zipped: Path, name: str, signature: bytes, pin: Key) -> Beside:
         DigestMismatch: it is not the pin's over these bytes.
     """
     with named(name):
-        verify_detached(zipped, signature, pin)
+        verify_detached(bundle.path, signature, pin, digest=bytes.fromhex(bundle.sha256))
     return Beside(
         proven=(f"The pinned key {pin.keyid[:12]} signed these bytes ({name}).",),
         limits=(

@@ -43,15 +43,18 @@ def sign_detached(file: Path, signer: Signer) -> bytes:
     return bytes.fromhex(signer.sign(file.read_bytes()).signature)  # a guest's signer that takes nothing but the payload
 
 
-def verify_detached(file: Path, signature: bytes, key: Key) -> None:
+def verify_detached(file: Path, signature: bytes, key: Key, *, digest: bytes | None = None) -> None:
     """Verify a file's bytes against a detached signature, in constant memory.
+
+    Args:
+        digest: the SHA-256 of what was read of it already: then that is what is verified, and the file is not read again.
 
     Raises:
         DigestMismatch: the bytes are not those that this key signed.
         VerificationError: the key is not RSA.
         StorageError: the file cannot be read.
     """
-    if not signs(_digest(file), signature, key):
+    if not signs(_digest(file) if digest is None else digest, signature, key):
         raise DigestMismatch(
             f"{file.name} is not what the key {key.keyid[:12]} signed.",
             remedy="Get the file and its signature again; if they still differ, do not use them.",

@@ -15,9 +15,10 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Targets
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import Expired, FormatError, NotFound, RecipeError
+from mlpublish.errors import BundleError, Expired, FormatError, NotFound, RecipeError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.channel import model_signature_path, signature_path
+from mlpublish.formats.legacy_zip import LegacyArchive
 from mlpublish.formats.manifest import MANIFEST_PATH, FileEntry
 from mlpublish.formats.wire import MAX_DOCUMENT, digest_of
 from mlpublish.reports import VerifyReport
@@ -95,7 +96,7 @@ def _verify_bundle(path: Path, trust: Trust, given: Path | None) -> VerifyReport
     with verified():
         bundle = read_bundle(path)
         files = files_of(bundle)
-        beside = _detached(path, file, trust.pin) if trust.pin and trust.is_rsa else trust.over(bundle.manifest, files, file)
+        beside = _detached(bundle, file, trust.pin) if trust.pin and trust.is_rsa else trust.over(bundle.manifest, files, file)
     return VerifyReport(
         what=path,
         kind="bundle",
@@ -212,11 +213,11 @@ def _beside(signed: SignedRelease, chain: Chain, pin: SSlibKey | None) -> Beside
         return shown
     if pin is None or pin.keytype != "rsa":
         return shown + unheld(file.name)
-    return shown + of_a_release(_detached(bundle.path, file, pin), file.name)
+    return shown + of_a_release(_detached(bundle, file, pin), file.name)
 
 
-def _detached(zipped: Path, file: Path, pin: SSlibKey) -> Beside:
-    return detached(zipped, file.name, read_beside(file, "--legacy-key"), pin)
+def _detached(bundle: Bundle, file: Path, pin: SSlibKey) -> Beside:
+    return detached(bundle, file.name, read_beside(file, "--legacy-key"), pin)
 
 
 def unheld(name: str) -> Beside:
@@ -260,6 +261,26 @@ def read_bundle(path: Path) -> Bundle:
     except FormatError as exc:
         exc.field = MANIFEST_PATH
         raise
+    except BundleError as exc:
+        if _is_plain_zip(path):
+            raise BundleError(_PLAIN, remedy=_OF_A_PLAIN, field=exc.field) from exc
+        raise
+
+
+def _is_plain_zip(path: Path) -> bool:
+    """Whether somebody zipped files that no manifest lists."""
+    try:
+        with path.open("rb") as stream:
+            return all(entry.name != MANIFEST_PATH for entry in LegacyArchive.read(stream).entries)
+    except BundleError:
+        return False
+
+
+_PLAIN = "It is a plain zip and no bundle: no manifest says what is in it."
+_OF_A_PLAIN = (
+    "Put the model into a bundle (mlpublish convert, mlpublish bundle); or, if it is a zip of the predecessor's that a pinned "
+    "RSA key signed, let a device verify it: mlpublish check --legacy-zip --pin KEY --at ZIP."
+)
 
 
 def files_of(bundle: Bundle) -> tuple[FileEntry, ...]:

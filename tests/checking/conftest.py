@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,20 @@ from mlpublish.trust import roles
 from mlpublish.trust.signer import Signer
 from tests.phones import Phones
 from tests.web import Web
+
+BIG = bytes(range(256)) * 8192  # 2 MiB
+
+
+class CanceledAt(threading.Event):
+    """A cancel that somebody sets just before it is looked at for the so manyth time."""
+
+    def __init__(self, look: int) -> None:
+        super().__init__()
+        self._left = look
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left <= 0
 
 
 class Lab(Phones):
@@ -175,6 +190,15 @@ def web(development: Development) -> Iterator[Web]:
 @pytest.fixture
 def lab(tmp_path: Path, development: Development, web: Web, app: App, new_bundle: Callable[..., Bundle]) -> Lab:
     return Lab(tmp_path / "lab", development, web, app, new_bundle)
+
+
+@pytest.fixture
+def waiting(lab: Lab) -> Lab:
+    """Release 1 is in use, and release 2 (2 MiB) waits."""
+    lab.release()
+    lab.updates_to(1)
+    lab.release(BIG)
+    return lab
 
 
 @pytest.fixture(scope="session")

@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
 DOWNLOAD, UNZIP = ProgressStatus.DOWNLOAD_IN_PROGRESS, ProgressStatus.UNZIP_IN_PROGRESS
 UNKNOWN = UpdateStatus.FAILURE_UNKNOWN
-BIG = b"weights " * 200_000
-
-
-@pytest.fixture
-def waiting(lab: Lab) -> Lab:
-    """Release 1 is in use, and release 2 waits."""
-    lab.release()
-    lab.updates_to(1)
-    lab.release(BIG)
-    return lab
 
 
 # ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

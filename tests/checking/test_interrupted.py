@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mlpublish.checking.device import Device
 from mlpublish.formats.status import ProgressStatus, UpdateStatus
-
-if TYPE_CHECKING:
-    from tests.checking.conftest import Lab
+from mlpublish.reports import Phase
+from tests.checking.conftest import BIG, CanceledAt, Lab
 
 CANCELED = UpdateStatus.CANCELED
-BIG = b"weights " * 200_000  # 1.6 MB
-
-
-@pytest.fixture
-def waiting(lab: Lab) -> Lab:
-    """Release 1 is in use, and release 2 waits."""
-    lab.release()
-    lab.updates_to(1)
-    lab.release(BIG)
-    return lab
+FAILED = Phase(seconds=0.0, passed=False)
 
 
 class Stopper:
@@ -75,6 +64,25 @@ def test_a_check_that_is_canceled_before_it_begins_asks_nobody(waiting: Lab) -> 
     cancel.set()
     waiting.fails(CANCELED, cancel=cancel)
     assert waiting.web.asked == []
+
+
+@pytest.mark.parametrize("altered", ["nothing", "the current release"])
+def test_a_check_is_canceled_at_every_piece_that_it_reads_of_what_is_installed(lab: Lab, altered: str) -> None:
+    """However large a file is. What is altered is left for the previous release, which is read before that."""
+    for content in (BIG * 2, b"small"):
+        lab.release(content)
+        lab.updates_to(lab.made)
+    if altered == "nothing":
+        lab.offer(1)
+        lab.updates_to(1)
+    else:
+        (model,) = (lab.phone / "releases").glob("2-*/models/*")
+        model.write_bytes(b"large")
+    for look in count(1):
+        report = lab.check(cancel=CanceledAt(look))
+        if report.status is not CANCELED or "metadata" in report.phases or report.phases.get("installed", FAILED).passed:
+            break
+    assert look > len(BIG * 2) // 2**18
 
 
 @pytest.mark.parametrize("path", ["timestamp.json", "bundle.zip"])
@@ -172,14 +180,13 @@ for channel in ("small", "stable", "small"):
 """
 
 
-def test_a_disk_that_fills_up_while_unzipping_is_not_enough_space(waiting: Lab, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_while_unzipping_is_not_enough_space(
+    waiting: Lab, tmp_path: Path, mounting: Callable[[str, Path], list[str]]
+) -> None:
     """A disk of 3 MiB, and a release that claims to need no room."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size=3m tmpfs "{disk}" && exec "$@"', "sh"]
-    if shutil.which("unshare") is None or subprocess.run([*mounted, "true"], check=False, capture_output=True).returncode:
-        missing = "needs unshare (Debian: apt install util-linux) and the right to mount a tmpfs"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    mounted = mounting("tmpfs -o size=3m tmpfs", disk)
     waiting.offer(1, channel="small")
     waiting.facts(2, unpacked_length=0)
     root = waiting.store.folder / "metadata" / "1.root.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -164,7 +165,6 @@ def test_a_channel_that_was_signed_and_is_none_is_a_matter_of_integrity(waiting:
 
 def test_a_device_whose_metadata_does_not_fit_the_disk_is_not_enough_space(waiting: Lab, tmp_path: Path) -> None:
     """A limit on the size of files stands for a disk that is full: writing ends with an error of the system."""
-    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     root = waiting.first_root()
     try:

@@ -9,8 +9,9 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,9 @@ from mlpublish.errors import RecipeError
 from mlpublish.formats.status import ProgressStatus, Reason, UpdateStatus
 from mlpublish.formats.wire import digest_of
 from mlpublish.reports import CheckReport
+from tests.checking.conftest import CanceledAt, Lab
 from tests.keystores import needs
 from tests.web import Web
-
-if TYPE_CHECKING:
-    from tests.checking.conftest import Lab
 
 INTEGRITY, SUCCESS = UpdateStatus.FAILURE_INTEGRITY, UpdateStatus.SUCCESS
 BIG = b"weights " * 200_000  # 1.6 MB
@@ -174,6 +173,19 @@ def test_a_check_that_ended_after_the_download_does_not_download_again(plain: Pl
     plain.fails(UpdateStatus.CANCELED, "was canceled", listener=stopper, cancel=stopper.cancel)
     assert plain.takes().downloaded == 0
     assert plain.asked == ["/digits.zip.sig"]
+
+
+def test_a_check_is_canceled_at_every_piece_that_it_hashes_of_a_download(plain: Plain) -> None:
+    plain.release(BIG)
+    stopper = Stopper()
+    plain.fails(UpdateStatus.CANCELED, "was canceled", listener=stopper, cancel=stopper.cancel)
+    ended_there = 0
+    for look in count(1):
+        phases = list(plain.check(cancel=CanceledAt(look)).phases)
+        if "unzip" in phases:
+            break
+        ended_there += "download" in phases
+    assert ended_there > len(BIG) // 2**18
 
 
 def test_what_was_gathered_of_another_zip_is_not_resumed_but_dropped(plain: Plain) -> None:
@@ -434,6 +446,19 @@ def test_a_plain_zip_is_taken_on_request_alone(plain: Plain, tmp_path: Path) -> 
     assert (report.path / "labels.txt").read_text() == "Katze\nHund\n"
     assert report.models == {"Model": report.path / "Model.mlmodelc"}
     assert plain.takes(legacy_zip=True).reason is Reason.ALREADY_INSTALLED
+
+
+@pytest.mark.parametrize("trusted", ["root", "pin"])
+def test_plain_zips_are_not_asked_for_of_a_signed_repository(lab: Lab, keys: Path, trusted: str) -> None:
+    """Nothing there would take one, and nobody would be told."""
+    lab.release()
+    lab.web.asked.clear()
+    what = {} if trusted == "root" else {"pin": keys / "rsa.pub"}
+    with pytest.raises(RecipeError, match="is asked as a signed repository") as told:
+        lab.check(legacy_zip=True, **what)
+    assert told.value.field == "legacy_zip"
+    assert "--pin" in told.value.remedy
+    assert (lab.web.asked, lab.phone.exists()) == ([], False)
 
 
 def test_a_bundle_is_a_bundle_where_plain_zips_are_taken_too(plain: Plain) -> None:

@@ -36,7 +36,7 @@ def test_every_option_is_a_keyword_of_the_verb_with_the_same_default() -> None:
     defaults = click.command()(bare).make_context("bare", []).params
     keywords = {name: each.default for name, each in inspect.signature(check).parameters.items()}
     keywords["app_id"] = keywords.pop("app")
-    assert keywords == defaults | {"listener": None, "cancel": None}
+    assert keywords == defaults | {"listener": None, "cancel": None, "progress": True}
 
 
 def test_the_names_of_a_fleets_options_are_all_taken_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mlpublish.conformance.catalogue import scenarios
+from mlpublish.conformance.client import Client, NoAnswer
 from mlpublish.conformance.report import CaseResult
 from mlpublish.conformance.run import conformance
 from mlpublish.conformance.vectors import save
@@ -219,10 +221,23 @@ def test_a_case_that_is_not_there_is_named() -> None:
         conformance("true", names=["first-install", "first-instal"])
 
 
-@pytest.mark.parametrize("wrong", [{"timeout": 0.0}, {"jobs": 0}])
-def test_numbers_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(RecipeError):
-        conformance("true", **wrong)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("field", "value"), [("timeout", 0.0), ("timeout", float("nan")), ("timeout", float("inf")), ("jobs", 0), ("jobs", 65)]
+)
+def test_numbers_that_cannot_be_meant_are_refused(field: str, value: float) -> None:
+    with pytest.raises(RecipeError) as told:
+        conformance("true", names=["first-install"], **{field: value})  # type: ignore[arg-type]
+    assert told.value.field == field
+
+
+@pytest.mark.timeout(60)
+def test_once_a_run_is_given_up_no_client_is_waited_for(tmp_path: Path) -> None:
+    """A thread that is between two steps of a case when Ctrl-C comes would else go on for as long as calls may take."""
+    client = Client(script(tmp_path, "exec sleep 600"), timeout=600.0)
+    case = next(each for each in scenarios() if each.name == "first-install").made()
+    client.end()
+    with pytest.raises(NoAnswer, match="nothing is asked any more"):
+        client.ask(case.steps[0], at="http://127.0.0.1:9", device=tmp_path / "device", trusted=tmp_path / "root.json")
 
 
 # the command
@@ -240,7 +255,7 @@ def test_the_command_asks_saved_vectors_and_tells_in_json_and_by_its_exit_code(t
         "--entrypoint", CARELESS, "--vectors", str(tmp_path / "vectors"), "--json", "--junit", str(tmp_path / "results.xml")
     )
     result = json.loads(ran.stdout)["result"]
-    assert (ran.returncode, result["passed"], result["failed"]) == (1, 1, 1)
+    assert (ran.returncode, result["passed"], result["failed"], ran.stderr) == (1, 1, 1, "")
     assert [(case["name"], case["passed"]) for case in result["cases"]] == [("flipped-timestamp", False), ("paused", True)]
     assert result["cases"][0]["expected"]["status"] == "FAILURE_INTEGRITY"
     assert result["cases"][0]["got"]["status"] == "SUCCESS"
@@ -250,12 +265,27 @@ def test_the_command_asks_saved_vectors_and_tells_in_json_and_by_its_exit_code(t
 
 
 def test_the_command_tells_a_table_and_lists_the_cases() -> None:
-    table = command("--entrypoint", CARELESS, "--case", "paused", "--case", "flipped-timestamp").stdout.splitlines()
+    ran = command("--entrypoint", CARELESS, "--case", "paused", "--case", "flipped-timestamp")
+    table = ran.stdout.splitlines()
     assert table[0].split()[:2] == ["passed", "paused"]
     assert table[1].startswith("FAILED  flipped-timestamp  step 1: expected FAILURE_INTEGRITY, exit code 16; got SUCCESS")
     assert table[2] == "1 passed, 1 failed"
+    told = [f"{number} of 2  {line}" for number, line in enumerate(table[:2], 1)]
+    assert ran.stderr.splitlines() == told, "each case is told as it ends"
     listed = command("--list").stdout
     assert all(name in listed for names in GROUPS.values() for name in names)
+
+
+def test_on_a_terminal_progress_is_one_line_that_is_gone_at_the_end() -> None:
+    leader, follower = os.openpty()
+    asked = ["--entrypoint", CARELESS, "--case", "paused", "--case", "flipped-timestamp"]
+    command = [sys.executable, "-m", "mlpublish", "conformance", *asked]
+    ran = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=follower, text=True, timeout=120)
+    told = os.read(leader, 4096).decode()
+    for end in (leader, follower):
+        os.close(end)
+    assert told.split("\r\033[K") == ["", "1 of 2  passed  paused", "2 of 2  FAILED  flipped-timestamp", ""]
+    assert ran.stdout.endswith("1 passed, 1 failed\n")
 
 
 def test_what_vectors_say_of_themselves_moves_no_cursor(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from mlpublish.converting.convert import convert
-from mlpublish.converting.from_mlflow import open_uri
-from mlpublish.errors import ConversionError, EndpointUnreachable, NotFound
+from mlpublish.converting.from_mlflow import opened_uri
+from mlpublish.errors import ConversionError, EndpointRefused, EndpointUnreachable, NotFound
+from tests.web import Web
 
 
 @pytest.fixture
@@ -223,7 +225,90 @@ def test_a_frame_example_keeps_its_columns(made, logged, digits):
 def test_a_server_that_is_down_is_told_as_such(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://who:secret@127.0.0.1:9")  # the discard port: nobody listens
-    with pytest.raises(EndpointUnreachable) as down:
-        open_uri("models:/digits@champion", trust_pickle=False)
+    with pytest.raises(EndpointUnreachable) as down, opened_uri("models:/digits@champion", trust_pickle=False):
+        pytest.fail("there is no server")
     assert down.value.retryable
     assert "secret" not in str(down.value)
+
+
+@pytest.fixture
+def boosted(logged, digits):
+    """A boosted classifier, logged as ``models:/boosted/1``."""
+    xgboost = pytest.importorskip("xgboost", reason="needs xgboost: pip install 'mlpublish[xgboost]'")
+    import mlflow
+
+    model = xgboost.XGBClassifier(n_estimators=3, max_depth=2).fit(digits.train, digits.train_labels)
+    return logged(mlflow.xgboost, model, "boosted", input_example=digits.test[:5])
+
+
+def _rename_class(store, uri, new):
+    """Let a model say that it is of another class, which MLflow imports and calls."""
+    import mlflow
+
+    model_id = mlflow.models.get_model_info(uri).model_id
+    (file,) = store.rglob(f"{model_id}/**/MLmodel")
+    file.write_text(file.read_text().replace("xgboost.sklearn.XGBClassifier", new))
+
+
+def test_boosted_trees_come_out_of_mlflow_and_a_class_that_is_none_of_xgboosts_is_not_called(made, boosted, store):
+    converted = made(boosted)
+    assert (converted.parity.passed, converted.provenance.framework, converted.name) == (True, "xgboost", "boosted")
+    _rename_class(store, boosted, "subprocess.Popen")
+    with pytest.raises(ConversionError, match=r"names the class subprocess\.Popen: loading it runs code"):
+        made(boosted)
+
+
+@pytest.mark.parametrize("lost", ["", "MLmodel", "model.skops"])
+def test_a_store_that_lost_a_model_is_told_with_the_way_out(made, logged, binary, digits, store, tmp_path, lost):
+    import mlflow
+
+    uri = logged(mlflow.sklearn, binary, f"lost{lost}".replace(".", "-"), input_example=digits.test[:5])
+    (folder,) = store.rglob(f"{mlflow.models.get_model_info(uri).model_id}/artifacts")
+    shutil.rmtree(folder) if lost == "" else (folder / lost).unlink()
+    with pytest.raises(NotFound, match=r"gone from the artifact store\. Restore them .* or log the model again"):
+        made(uri)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_is_told_to_be_an_alias(made):
+    with pytest.raises(NotFound, match=r"'Production' is no version, and stages are not read\. .*models:/digits@<alias>"):
+        made("models:/digits/Production")
+
+
+def test_a_model_that_was_logged_as_core_ml_is_taken_without_samples(made, experiment, binary, digits, tmp_path):
+    import mlflow
+
+    from mlpublish.mlflow import log_model
+
+    kept = convert(binary, name="kept", samples=digits.test[:5], out=tmp_path / "first", progress=False)
+    with mlflow.start_run(experiment_id=experiment):
+        info = log_model(kept, name="kept")
+    taken = made(info.model_uri)
+    assert (taken.files, taken.parity, taken.evidence) == (kept.files, kept.parity, kept.evidence)
+
+
+@pytest.fixture
+def answers(tmp_path_factory, monkeypatch):
+    """``answers(503)``: a tracking server that says nothing else."""
+    web = Web(tmp_path_factory.mktemp("empty"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", web.url)
+    yield lambda status, body=b"no": web.bend("/", status=status, body=body)
+    web.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_server_that_cannot_now_is_asked_again(made, answers, status):
+    for body in (b"no", b'{"error_code": "INTERNAL_ERROR", "message": "no"}'):
+        answers(status, body)
+        with pytest.raises(EndpointUnreachable, match="did not answer") as failed:
+            made("models:/digits@champion")
+        assert failed.value.retryable
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses_names_the_credentials_that_it_wants(made, answers, status):
+    answers(status)
+    with pytest.raises(EndpointRefused, match="MLFLOW_TRACKING_TOKEN") as refused:
+        made("models:/digits@champion")
+    assert (refused.value.status, refused.value.exit_code) == (status, 4)

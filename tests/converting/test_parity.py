@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlpublish.artifacts import ConvertedModel
+from mlpublish.bundling.bundle import bundle
 from mlpublish.converting.convert import convert
 from mlpublish.converting.parity import EXACT, FLOAT16, gate, measure, tolerance_for
 from mlpublish.converting.source import source_for
@@ -239,3 +242,40 @@ def test_tolerances_are_the_defaults_or_what_was_asked():
 def test_a_tolerance_that_is_none_is_refused(asked):
     with pytest.raises(RecipeError):
         tolerance_for("float32", asked)
+
+
+def test_a_wrong_conversion_carries_its_report_with_the_plot_and_the_worst_sample(judged, digits):
+    with pytest.raises(ParityError) as stopped:
+        judged("multinomial", _louder("linear"), digits.test)
+    report = stopped.value.report
+    assert isinstance(report, ParityReport)
+    assert not report.passed
+    assert report.worst.output == "classProbability"
+    assert f"most in {report.worst.told}." in stopped.value.problem
+    told = report.worst.worst
+    assert abs(told.got - told.want) == pytest.approx(report.max_abs_diff)
+    assert f"sample {told.row}" in report._repr_html_()
+    assert report._repr_html_().count("<circle") == 200
+    assert pickle.loads(pickle.dumps(stopped.value)).report.points == report.points  # the work may be another process's
+
+
+def test_swapped_labels_are_told_as_the_worst_where_no_number_differs_more(digits, converted):
+    case = converted("multinomial", digits.test)
+    wrong = dict(case.expected.outputs)
+    wrong["classLabel"] = np.where(wrong["classLabel"] == 3, 5, wrong["classLabel"])
+    report = measure(case.path, samples=case.inputs, expected=replace(case.expected, outputs=wrong), tolerance=EXACT)
+    assert report.worst.told.endswith("the source model says 5, the saved file 3")
+
+
+def test_points_stay_in_memory(judged, digits, converted, tmp_path):
+    case = converted("multinomial", digits.test)
+    report = case.judge()
+    assert [each.output for each in report.points] == ["classLabel", "classProbability"]
+    assert "points" not in report.to_dict()
+    kept = ConvertedModel.read(next(case.path.parent.glob("*.converted.json")))
+    assert kept.parity == report
+    assert kept.parity.points == ()
+    assert "circle" not in kept._repr_html_()
+    made = bundle(replace(kept, parity=report), out=tmp_path)
+    assert b"points" not in made.manifest.to_bytes()
+    assert made.sha256 == bundle(kept, out=tmp_path / "again").sha256

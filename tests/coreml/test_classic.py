@@ -59,7 +59,7 @@ def test_a_scaler_shifts_first(values):
     spec.description.output.add(name="out")
     spec.scaler.shiftValue.extend([1, 2, 3])
     spec.scaler.scaleValue.extend([2, 3, 4])
-    np.testing.assert_allclose(classic.run(spec, {"in": values})["out"], (values + np.asarray([1, 2, 3])) * [2, 3, 4])
+    np.testing.assert_allclose(classic.Classic(spec).run({"in": values})["out"], (values + np.asarray([1, 2, 3])) * [2, 3, 4])
 
 
 @pytest.mark.parametrize(

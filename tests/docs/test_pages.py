@@ -63,8 +63,9 @@ def test_the_configuration_that_the_page_shows_is_read(tmp_path: Path, monkeypat
     read = settings.load(tmp_path)
     assert read.repository == str(tmp_path / "development")
     assert read.app("com.acme.digits").root == tmp_path / "1.root.json"
+    assert settings.load(tmp_path, profile="production").repository == "https://updates.acme.com"
     assert set(tomllib.loads(shown[1])) == {
-        "repository", "endpoint", "channel", "platform", "token_file", "keys", "apps", "recipe",
+        "repository", "endpoint", "channel", "platform", "token", "keys", "profiles", "apps", "recipe",
     }  # fmt: skip
 
 

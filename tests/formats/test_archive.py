@@ -24,6 +24,7 @@ from mlpublish.formats import archive
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.manifest import FileEntry
 from mlpublish.formats.wire import digest_of
+from tests.keystores import lacking, needs
 
 LimitFiles = Callable[[int], AbstractContextManager[None]]
 FILES = {"models/a.mlmodel": b"weights" * 9, "files/labels.txt": b"cat\ndog\n", "files/empty": b"", "manifest.json": b"{}\n"}
@@ -179,7 +180,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 def test_a_file_that_is_longer_than_it_said_is_refused(tmp_path: Path) -> None:
     says_nothing = Path("/proc/self/status")  # its length is told as 0, and it holds more
     if not says_nothing.exists():
-        pytest.skip("needs /proc")
+        lacking("/proc")
     with pytest.raises(BundleError, match="changed while it was read"):
         archive.write(tmp_path / "a.zip", [("a", says_nothing)])
     assert not (tmp_path / "a.zip").exists()
@@ -320,10 +321,7 @@ def test_a_small_file_is_read_within_its_bound(tmp_path: Path) -> None:
 
 
 def run(program: str, package: str, *arguments: str, cwd: Path) -> str:
-    if shutil.which(program) is None:
-        missing = f"needs {program} (Debian: apt install {package})"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    return subprocess.run([program, *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+    return subprocess.run([needs(program, package), *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from mlpublish.errors import BundleError
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.legacy_zip import LegacyArchive
+from tests.keystores import lacking
 
 LENGTH = 2**31 + 5
 SCRIPT = """
@@ -34,7 +35,7 @@ print(total, next(line.split()[1] for line in Path("/proc/self/status").open() i
 
 def test_slow_a_file_over_two_gib_is_written_and_read_in_constant_memory(tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 3 * LENGTH:
-        pytest.skip("needs 6 GiB of free disk")
+        lacking("6 GiB of free disk")
     with (tmp_path / "sparse").open("wb") as stream:
         stream.truncate(LENGTH)
     ran = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, capture_output=True, text=True)

@@ -74,6 +74,8 @@ GOOD = {"app_version": "2.0", "release": 1, "rollout": 100, "otherwise": None, "
         ({"app_version": 2.0}, "entries[0].app_version"),
         ({"app_version": "two"}, "entries[0].app_version"),
         ({"app_version": "1.2.3.4.5"}, "entries[0].app_version"),
+        ({"since": 1}, "entries[0].since"),
+        ({"since": "yesterday"}, "entries[0].since"),
     ],
 )
 def test_a_wrong_channel_entry_is_blamed(bent: dict[str, Any], field: str) -> None:

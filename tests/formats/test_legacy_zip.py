@@ -218,6 +218,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a filler that shows nothing": ("name", lambda: zipped(replace(A, name="a\u3164".encode(), flags=0x800))),
     "a variation that shows nothing": ("name", lambda: zipped(replace(A, name="a\ufe0f".encode(), flags=0x800))),
     "a device of Windows": ("name", lambda: zipped(replace(A, name=b"a/Con.txt"))),
+    "a console of Windows": ("name", lambda: zipped(replace(A, name=b"a/ConOut$"))),
     "a version of VMS": ("name", lambda: zipped(replace(A, name=b"a;1"))),
     "hidden": ("name", lambda: zipped(replace(A, name=b".a"))),
     "a colon": ("name", lambda: zipped(replace(A, name=b"a:b"))),

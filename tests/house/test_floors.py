@@ -17,21 +17,22 @@ HOUSE = Path(mlpublish.__file__).parent
 # From the ground up; a part may import what stands on a line below its own. Parts of one line never import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version",),
+    ("shown",),
     ("errors",),
     ("addresses",),
     ("connections",),
     ("line",),
+    ("tracking",),
     ("plugins",),
     ("formats",),
-    ("shown",),
     ("artifacts",),
     ("reports",),
     ("settings",),
     ("storage",),
     ("payloads",),
     ("trust", "coreml"),
-    ("repository",),
     ("reporting",),
+    ("repository",),
     ("converting", "bundling", "signing", "publishing", "checking", "registry"),  # the street
     ("recipe",),
     ("conformance",),
@@ -46,7 +47,10 @@ STREET = next(parts for parts in FLOORS if "converting" in parts)
 DOORS = ("steps", "server", "mlflow_plugin", "mlflow", "cli", "__main__")
 ADAPTER = re.compile(r"(from|with|to|in)_[a-z0-9]+")
 # A door that starts the server, or reads what it keeps, says itself what it keeps it in.
-KNOWN_ADAPTERS = {"mlpublish.server": {"mlpublish.storage.in_folder", "mlpublish.storage.in_sql"}}
+KNOWN_ADAPTERS = {
+    "mlpublish.server": {"mlpublish.storage.in_folder", "mlpublish.storage.in_sql"},
+    "mlpublish.mlflow_plugin": {"mlpublish.storage.in_folder"},  # what a watcher remembers
+}
 
 FILES = {
     ".".join(("mlpublish", *file.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): file

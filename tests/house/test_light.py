@@ -56,6 +56,7 @@ COMMANDS = [
     "review sign",
     "keys",
     "plan",
+    "watch",
     "demo",
 ]
 

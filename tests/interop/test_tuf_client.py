@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import TargetFile
 
 from mlpublish.artifacts import App, Bundle
 from mlpublish.formats.channel import bundle_path, channel_path
@@ -84,6 +85,17 @@ def test_it_refuses_an_altered_target_and_goes_on_where_a_download_stopped(lab: 
     assert [file.name for file in script.targets.iterdir() if not file.name.endswith(".part")] == []
     lab.bundle_file(1).write_bytes(whole)
     assert script.download(bundle_path(1)) == 0
+
+
+def test_an_altered_target_of_which_no_sha256_is_signed_is_fetched_anew_too(lab: Simulator, script: Script) -> None:
+    target = TargetFile.from_data("notes.txt", b"as signed", ["sha512"])
+    lab.approve(lambda role: role.targets.update({target.path: target}))
+    file = lab.served / "targets" / f"{target.hashes['sha512']}.notes.txt"
+    file.write_bytes(b"as forged")
+    assert script.download("notes.txt") == 1
+    assert list(script.targets.iterdir()) == []
+    file.write_bytes(b"as signed")
+    assert script.download("notes.txt") == 0
 
 
 def test_it_refuses_a_rollback_and_an_unknown_key(lab: Simulator, script: Script) -> None:

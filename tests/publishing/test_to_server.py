@@ -135,6 +135,11 @@ def test_retry_after_is_honoured_up_to_a_bound(peer: Callable[..., Peer]) -> Non
     with pytest.raises(EndpointUnreachable):
         endpoint(endless).apps()
     assert (len(patient.asked), len(endless.asked)) == (2, 1)
+    dated = {"Date": "Tue, 01 Jan 2030 00:00:00 GMT", "Retry-After": "Tue, 01 Jan 2030 01:00:00 GMT"}
+    later = peer((503, dated, b""))
+    with pytest.raises(EndpointUnreachable):
+        endpoint(later).apps()
+    assert len(later.asked) == 1, "a date is one too"
 
 
 def test_a_server_that_is_down_is_unreachable(silent_port: int) -> None:
@@ -222,6 +227,27 @@ def test_a_download_is_cut_off_at_the_length_that_was_signed(peer: Callable[...,
     with pytest.raises(DigestMismatch, match=f"more than {(3 << 20) - 1} bytes"):
         endpoint(peer((200, {}, bytes(3 << 20)))).download("com.acme.a", "targets/x.zip", place, length=(3 << 20) - 1)
     assert place.stat().st_size < 3 << 20
+
+
+def test_what_a_server_does_not_give_now_is_not_taken_for_missing(peer: Callable[..., Peer], tmp_path: Path) -> None:
+    def fetched(*answers: tuple[int, dict[str, str], bytes]) -> Peer:
+        asked = peer(*answers)
+        endpoint(asked).download("com.acme.a", "targets/x.zip", tmp_path / "x.zip", length=5)
+        return asked
+
+    assert len(fetched(NOT_NOW, (429, {}, b""), (200, {}, b"whole")).asked) == 3
+    assert (tmp_path / "x.zip").read_bytes() == b"whole"
+    with pytest.raises(EndpointUnreachable, match="HTTP 503") as raised:
+        fetched(NOT_NOW)
+    assert raised.value.retryable
+    for status, kind, refused in (
+        (404, "text/html", NotFound),
+        (403, "application/json", EndpointRefused),
+        (200, "text/html; charset=utf-8", EndpointRefused),
+    ):
+        with pytest.raises(refused):
+            fetched((status, {"Content-Type": kind}, b"<html>"))
+    assert (tmp_path / "x.zip").read_bytes() == b"whole"
 
 
 def test_a_token_goes_to_its_server_only(peer: Callable[..., Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from mlpublish.repository.sources import download
 from mlpublish.repository.verify import verify
 from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.keys import crypto_signer, new_key
+from tests.keystores import lacking
 from tests.web import Web
 
 LONGER = VerificationError("It is longer.", remedy="None.")
@@ -129,7 +130,7 @@ def test_a_body_without_end_leaves_the_disk_its_last_bytes(tmp_path: Path) -> No
     script.write_text(FLOOD)
     mounted = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size=3m tmpfs "{disk}" && exec "$@"', "sh"]
     if subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs user namespaces: unshare -rm")
+        lacking("user namespaces: unshare -rm")
     done = subprocess.run([*mounted, sys.executable, str(script), str(disk)], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("StorageError x.zip has more than "), done.stderr
     assert 0 < int(done.stdout.split()[-1]) <= 3 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,19 @@ def entry_of(steered: Steered, channel: str = "stable") -> Entry:
     return entry
 
 
+LONG_AGO = "2020-01-31T12:00:00Z"
+
+
+def now() -> str:
+    return f"{roles.now():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def since_of(steered: Steered) -> str:
+    since = entry_of(steered).since
+    assert since is not None
+    return since
+
+
 def test_a_set_channel_says_so_and_the_operators_key_signed_it(steered: Steered) -> None:
     state = channels.set(APP_ID, to=steered.to, app_version="2.0", release=2)
     assert (state.changed, state.channel.entries) == (True, (Entry(app_version="2.0", release=2),))
@@ -84,6 +98,20 @@ def test_if_current_is_asked_again_after_somebody_was_faster(steered: Steered) -
     with pytest.raises(Conflict, match="offers release 2, not release 1"):
         steered.set(1, rollout=50, if_current=1, signer=slowly(steered, others))
     assert entry_of(steered) == Entry(app_version="2.0", release=2)
+
+
+def test_since_is_when_the_release_began_to_be_offered_however_it_was_steered_later(steered: Steered) -> None:
+    before = now()
+    steered.set(2)
+    assert before <= since_of(steered) <= now()
+    edits, find = steered.channel_edit(replace(steered.show(), entries=(replace(entry_of(steered), since=LONG_AGO),)))
+    steered.development.app(APP_ID).commit(edits, steered.development.online(), find)
+    steered.set(2, rollout=50)
+    channels.pause(APP_ID, to=steered.to, app_version="2.0")
+    channels.resume(APP_ID, to=steered.to, app_version="2.0")
+    assert (entry_of(steered).rollout, since_of(steered)) == (50, LONG_AGO)
+    channels.rollback(APP_ID, to=steered.to, app_version="2.0", release=1)
+    assert before <= since_of(steered) <= now()
 
 
 def test_who_is_always_too_late_is_told(steered: Steered) -> None:

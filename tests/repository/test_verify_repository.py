@@ -15,7 +15,9 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from mlpublish.artifacts import App, Bundle, Release
+from mlpublish.checking.check import check
 from mlpublish.errors import (
+    EndpointRefused,
     EndpointUnreachable,
     Expired,
     MlpublishError,
@@ -31,12 +33,17 @@ from mlpublish.formats.wire import digest_of
 from mlpublish.publishing.publish import publish
 from mlpublish.repository import channels
 from mlpublish.repository.development import Development
+from mlpublish.repository.sources import InFolder
 from mlpublish.repository.verify import verify
+from mlpublish.repository.whole import verify_repository
 from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
 from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.keys import KeySigner, crypto_signer, new_key, with_holder
+from mlpublish.trust.pin import read_pin
 from mlpublish.trust.signer import Signer
+from mlpublish.trust.trusted import Trust
+from tests.authority import Authority
 from tests.production import Production
 from tests.web import Web
 
@@ -338,6 +345,16 @@ def test_a_digest_that_the_timestamp_signs_counts(place: Path, root: bytes) -> N
     refused(place, root, "snapshot.json", "It is not what is signed")
 
 
+@pytest.mark.parametrize("link", ["targets.json", "channels.json"])
+def test_a_digest_that_the_snapshot_signs_counts(place: Path, root: bytes, link: str) -> None:
+    """A device holds a role against it before anything else."""
+    resign(place, "snapshot.json", lambda signed: setattr(signed.meta[link], "hashes", {"sha256": "0" * 64}))
+    refused(place, root, link, "It is not what is signed")
+    said = {"sha256": digest_of(current(place, link).read_bytes())}
+    resign(place, "snapshot.json", lambda signed: setattr(signed.meta[link], "hashes", said))
+    assert verify(place, root=root).parts
+
+
 def test_a_policy_file_that_says_something_else_is_named(place: Path, root: bytes) -> None:
     swap(place, POLICY_PATH, Policy(app_id=APP.id, floors={"ios/2.0": 1}).to_bytes())
     refused(place, root, "policy.json", "something else")
@@ -379,6 +396,23 @@ def test_a_detached_signature_that_is_not_the_pins_is_named(place: Path, root: b
     swap(place, f"{bundle_path(2)}.sig", sign_detached(current(place, bundle_path(1)), PIN))
     pin = PIN.public_key.keyval["public"]
     refused(place, None, f"{bundle_path(2)}.sig", "is not what the key", pin=pin)
+
+
+def test_a_pin_is_held_against_the_bundle_that_was_read(place: Path, root: bytes) -> None:
+    """Whoever writes to the folder meanwhile neither gets another zip told as signed, nor this one as not."""
+    pinned = roles.signed_by(roles.parse(root, Root, "root"), PIN).to_bytes()
+    (place / "metadata" / "1.root.json").write_bytes(pinned)
+    bundle = current(place, bundle_path(2))
+    content = bundle.read_bytes()
+
+    class Busy(InFolder):
+        def read(self, path: str) -> bytes:
+            bundle.write_bytes(b"another" if path.endswith(".bundle.zip.sig") else content)
+            return InFolder.read(self, path)
+
+    trust = Trust(pin=read_pin(PIN.public_key.keyval["public"]))
+    report = verify_repository(Busy(place), APP.id, trust, what=place, tell=lambda _: None)
+    assert list(report.parts[1].signatures) == ["releases/2/bundle.zip.sig", "model.sig"]
 
 
 def test_a_signature_beside_no_release_is_named(place: Path, root: bytes) -> None:
@@ -454,6 +488,63 @@ def test_what_is_none_of_all_that_is_told(tmp_path: Path, production: Production
     assert "mlpublish review show" in caught.value.remedy
 
 
+def test_a_devices_folder_is_told_with_the_bundles_in_it(
+    place: Path, development: Development, root: bytes, tmp_path: Path
+) -> None:
+    device = tmp_path / "phone"
+    checked = check(APP.id, app_version=APP.version, at=f"file:{development.folder}", root=root, device=device)
+    assert checked.path is not None
+    for given in ({}, {"root": root}):
+        with pytest.raises(NotFound, match="is a device's folder, and no bundle") as caught:
+            verify(device, **given)
+        assert f"mlpublish verify {checked.path}" in caught.value.remedy
+    assert verify(checked.path).kind == "unpacked bundle"
+    shutil.rmtree(checked.path)
+    with pytest.raises(NotFound) as empty:
+        verify(device)
+    assert f"mlpublish check --device {device}" in empty.value.remedy
+
+
+def test_a_server_without_an_app_proves_nothing(tmp_path: Path) -> None:
+    """Of no repository at all, each holds."""
+    web, pin = Web(tmp_path), PIN.public_key.keyval["public"]
+    as_json = {"Content-Type": "application/json"}
+    web.bend("/v1/apps", body=b'{"apps": []}', headers=as_json)
+    with pytest.raises(NotFound, match="has no app"):
+        verify(web.url, pin=pin)
+    web.bend("/v1/apps", body=b'{"apps": ["../../x"]}', headers=as_json)
+    with pytest.raises(VerificationError, match="is not an app id"):
+        verify(web.url, pin=pin)
+    web.close()
+
+
+def test_a_server_that_is_busy_is_not_said_to_miss_a_bundle(place: Path, root: bytes) -> None:
+    web = Web(place.parent)
+    bundle = current(place, bundle_path(2)).name
+    web.bend(bundle, status=503)
+    with pytest.raises(EndpointUnreachable, match="HTTP 503"):
+        verify(f"{web.url}/apps/{APP.id}", root=root)
+    web.bend(bundle, page=True)
+    with pytest.raises(EndpointRefused, match="text/html"):
+        verify(f"{web.url}/apps/{APP.id}", root=root)
+    web.close()
+
+
+def test_an_authority_of_ones_own_is_named(place: Path, root: bytes, new_bundle: Callable[..., Bundle], tmp_path: Path) -> None:
+    made, authority = new_bundle(b"one"), Authority(tmp_path)
+    shutil.copyfile(made.path, place.parent / "one.zip")
+    web = Web(place.parent, tls=authority.server("localhost"))
+    for url, given in ((f"{web.url}/apps/{APP.id}", {"root": root}), (f"{web.url}/one.zip", {})):
+        with pytest.raises(EndpointUnreachable, match="no authority that is trusted here"):
+            verify(url, **given)
+        assert verify(url, ca=authority.file, **given).what == url
+        with pytest.raises(RecipeError, match="holds no PEM certificate"):
+            verify(url, ca=made.path, **given)
+    web.close()
+    with pytest.raises(RecipeError, match="lies on this disk"):
+        verify(made.path, ca=authority.file)
+
+
 def test_a_server_is_verified_as_its_folder_is(
     place: Path, root: bytes, development: Development, serving: Callable[[Path], AbstractContextManager[Any]]
 ) -> None:
@@ -489,8 +580,10 @@ def test_a_zip_at_an_address_is_verified_with_the_signature_beside_it(
     report = verify(url)
     assert (report.what, report.kind, report.bundle and report.bundle.sha256) == (url, "bundle", made.sha256)
     pin: KeySigner = PIN
-    with pytest.raises(VerificationError, match=r"There is no .*\.sig"):
+    with pytest.raises(VerificationError, match=rf"There is no {url}\.sig, "):
         verify(url, pin=pin.public_key.keyval["public"])
+    with pytest.raises(VerificationError, match=f"There is no {web.url}/model.sig, "):
+        verify(url, pin=crypto_signer(new_key()).public_key.keyval["public"])
     Path(f"{made.path}.sig").write_bytes(sign_detached(made.path, pin))
     assert verify(url, pin=pin.public_key.keyval["public"]).signatures
     web.bend(made.path.name, cut=100)
@@ -515,7 +608,7 @@ def test_a_zip_at_an_address_is_verified_with_the_signature_beside_it(
 
 def test_what_is_read_is_told(place: Path, root: bytes) -> None:
     told: list[str] = []
-    verify(place, root=root, tell=told.append)
+    verify(place, root=root, progress=told.append)
     assert [each.split(", ")[0] for each in told] == [f"{APP.id}: {bundle_path(number)}" for number in (1, 2)]
 
 

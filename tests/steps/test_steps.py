@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -90,22 +89,6 @@ def test_two_files_of_one_name_are_refused(step, signed):
 def test_a_folder_is_one_artifact_and_its_release_verifies(step, signed, development):
     assert signed["release"]["media_type"].endswith("folder+zip")
     assert step("verify", release=signed["release"], repository=str(development.folder))["number"] == signed["number"]
-
-
-def test_a_secret_is_a_reference(monkeypatch, tmp_path):
-    monkeypatch.setenv("DEPLOY_TOKEN", "from-the-environment")
-    (tmp_path / "token").write_text("from-the-file\n")
-    assert steps.secret(None) is None
-    assert steps.secret("env:DEPLOY_TOKEN") == "from-the-environment"
-    assert steps.secret(f"file:{tmp_path / 'token'}") == "from-the-file"
-
-
-@pytest.mark.parametrize("reference", ["s3cr3t-t0ken-value", "env:NO_SUCH_VARIABLE", "env:", "file:/no/such/token", "vault:x"])
-def test_a_reference_that_is_none_is_refused_and_a_secret_is_not_repeated(reference):
-    assert "NO_SUCH_VARIABLE" not in os.environ
-    with pytest.raises(RecipeError) as told:
-        steps.secret(reference)
-    assert "s3cr3t" not in str(told.value)
 
 
 def test_a_token_in_a_payload_is_refused_before_anything_is_sent(step, signed):

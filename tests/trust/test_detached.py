@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_another_byte_another_key_or_a_cut_signature_does_not_pass(file: Path) -
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(DigestMismatch, match=r"bundle\.zip is not what the key"):
         verify_detached(file, signature, SIGNER.public_key)
+
+
+def test_what_was_read_is_verified_whatever_stands_there_by_then(file: Path) -> None:
+    signature, read = sign_detached(file, SIGNER), hashlib.sha256(file.read_bytes()).digest()
+    file.write_bytes(b"another")
+    verify_detached(file, signature, SIGNER.public_key, digest=read)
+    with pytest.raises(DigestMismatch, match=r"bundle\.zip is not what the key"):
+        verify_detached(file, sign_detached(file, SIGNER), SIGNER.public_key, digest=read)
 
 
 def test_it_is_rsa_and_nothing_else(file: Path) -> None:

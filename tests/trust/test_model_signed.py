@@ -292,11 +292,7 @@ def test_a_release_that_nobody_published_is_submitted_with_it(production: Produc
 
 def test_a_release_that_is_made_again_keeps_it(production: Production, waiting: tuple[Release, str]) -> None:
     release, change = waiting
-    other = Intent(kind="policy", expiry_days=60)
-    edits = edits_for(other, production.head(), production.store.read)
-    competing = Change(app_id=APP.id, intent=other, proposed_by="", edits=edits)
-    reviews = tuple(reviewed(competing, ("targets",), production.signer(name)) for name in ("bob", "carol"))
-    endpoint_for(production.at).propose(APP.id, competing, reviews, review.policy_blob(competing))
+    production.overtake()
     again = review.rebase(production.where("alice"), change)
     assert production.sign("bob", again.change.id).state == "committed"
     assert standing(production) == (release.folder / "model.sig").read_bytes()

@@ -24,12 +24,10 @@ from mlpublish.formats.policy import Policy
 from mlpublish.publishing.publish import publish
 from mlpublish.repository import pinning, review, review_files
 from mlpublish.repository.development import Development
-from mlpublish.repository.edits import edits_for
-from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.review import Where
 from mlpublish.signing.sign import sign
 from mlpublish.trust import roles
-from mlpublish.trust.changes import Change, Review, reviewed
+from mlpublish.trust.changes import Review
 from mlpublish.trust.detached import sign_detached
 from mlpublish.trust.folders import write_review
 from mlpublish.trust.intents import Intent
@@ -307,11 +305,7 @@ def test_a_release_that_nobody_published_is_submitted_with_it(production: Produc
 
 def test_a_release_that_is_made_again_keeps_it(production: Production, waiting: tuple[Release, str]) -> None:
     release, change = waiting
-    other = Intent(kind="policy", expiry_days=60)
-    edits = edits_for(other, production.head(), production.store.read)
-    competing = Change(app_id=APP.id, intent=other, proposed_by="", edits=edits)
-    reviews = tuple(reviewed(competing, ("targets",), production.signer(name)) for name in ("bob", "carol"))
-    endpoint_for(production.at).propose(APP.id, competing, reviews, review.policy_blob(competing))
+    production.overtake()
     again = review.rebase(production.where("alice"), change)
     assert any(each.what == "signature beside release 1" for each in again.differences)
     assert production.sign("bob", again.change.id).state == "committed"

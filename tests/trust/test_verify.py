@@ -416,6 +416,16 @@ def test_a_zip_without_a_manifest_and_one_with_a_newer_one(new_bundle: Callable[
         open_bundle(rezipped(made, newer))
 
 
+@pytest.mark.parametrize("made_by", ["infozip", "bsdtar", "java"])
+def test_a_plain_zip_is_told_as_one_with_what_to_do(made_by: str) -> None:
+    plain = Path(__file__).parents[1] / "formats" / "zips" / f"{made_by}.zip"
+    with pytest.raises(VerificationError, match="a plain zip and no bundle") as caught:
+        verify(plain)
+    assert caught.value.field == plain.name
+    assert "mlpublish bundle" in caught.value.remedy
+    assert "mlpublish check --legacy-zip" in caught.value.remedy
+
+
 def test_an_opened_bundle_is_the_bundle_that_was_made(new_bundle: Callable[..., Bundle]) -> None:
     made = new_bundle(b"one")
     told = list[int]()

@@ -107,6 +107,8 @@ MANIFEST = Manifest(
     ),
     created_by="mlpublish 1",
 )
+LINEAGE = replace(PROVENANCE.mlflow, flavor="sklearn", mlflow_version="3.17.2", left_out={"params": 412, "metrics": 3})
+TOLD = replace(MANIFEST, models=(replace(MANIFEST.models[0], provenance=replace(PROVENANCE, mlflow=LINEAGE)),))
 CHANNEL = Channel(
     channel="stable",
     platform="ios",
@@ -115,6 +117,7 @@ CHANNEL = Channel(
         Entry(app_version="2.0", release=17, rollout=25, otherwise=16),
     ),
 )
+CHANNEL_SINCE = replace(CHANNEL, entries=(Entry(app_version="2.0", release=17, since="2026-01-31T12:00:00Z"),))
 POLICY = Policy(app_id="com.acme.digits", floors={"ios/2.0": 15}, withdrawn={14: "biased on night images"})
 FACTS = ReleaseFacts(
     app_id="com.acme.digits",
@@ -281,8 +284,10 @@ def unpacked(scratch: Path) -> bytes:
 
 FORMATS: dict[str, Callable[[Path], bytes]] = {
     "manifest.json": lambda _: MANIFEST.to_bytes(),
+    "manifest-lineage.json": lambda _: TOLD.to_bytes(),
     "bundle.zip": bundle,
     "channel.json": lambda _: CHANNEL.to_bytes(),
+    "channel-since.json": lambda _: CHANNEL_SINCE.to_bytes(),
     "policy.json": lambda _: POLICY.to_bytes(),
     "policy-full.json": lambda _: FULL_POLICY.to_bytes(),
     "release-facts.json": lambda _: dump(FACTS.to_dict()),
@@ -344,7 +349,9 @@ def golden_bytes(name: str) -> bytes:
 
 def test_every_golden_file_is_read_back_as_what_it_was_written_from(tmp_path: Path) -> None:
     assert Manifest.from_bytes(golden_bytes("manifest.json")) == MANIFEST
+    assert Manifest.from_bytes(golden_bytes("manifest-lineage.json")) == TOLD
     assert Channel.from_bytes(golden_bytes("channel.json")) == CHANNEL
+    assert Channel.from_bytes(golden_bytes("channel-since.json")).to_bytes() == CHANNEL_SINCE.to_bytes()
     assert Policy.from_dict(json.loads(golden_bytes("policy.json"))) == POLICY
     assert Policy.from_dict(json.loads(golden_bytes("policy-full.json"))) == FULL_POLICY
     for name, change in CHANGES.items():

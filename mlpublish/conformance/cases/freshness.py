@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlpublish.conformance.forge import CHANNELS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Forge, expired, new_keys, nothing
+from mlpublish.conformance.forge import CHANNELS, NAMES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Forge, expired, new_keys, nothing
 from mlpublish.conformance.script import Group, Script
 
 group = Group("freshness")
-NAMES = {ROOT: "root", TARGETS: "app-role", CHANNELS: "channels-role", SNAPSHOT: "snapshot", TIMESTAMP: "timestamp"}
 
 
 def _expired(name: str) -> Callable[[Script], None]:

@@ -9,6 +9,7 @@ from typing import Any
 from mlpublish.conformance.fixed_keys import FixedKey
 from mlpublish.conformance.forge import (
     CHANNELS,
+    NAMES,
     ROOT,
     SNAPSHOT,
     TARGETS,
@@ -21,7 +22,6 @@ from mlpublish.conformance.forge import (
 from mlpublish.conformance.script import Group, Script
 
 group = Group("signatures")
-NAMES = {ROOT: "root", TARGETS: "app-role", CHANNELS: "channels-role", SNAPSHOT: "snapshot", TIMESTAMP: "timestamp"}
 
 
 def _flipped(name: str) -> Callable[[Script], None]:

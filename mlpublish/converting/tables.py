@@ -1,0 +1,142 @@
+"""A table of samples as a model was fitted on it: columns by name or an array, checked, and as Core ML features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES
+from mlpublish.errors import ConversionError
+from mlpublish.formats.evidence import feature_name
+from mlpublish.shown import cut
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def table(samples: object, *, names: tuple[str, ...] | None, features: int) -> DataFrame | NDArray[np.generic]:
+    """Samples as the model was fitted: a frame with its columns in order, or an array.
+
+    Args:
+        samples: a frame, a mapping of columns, or an array of (rows, features).
+        names: the columns; None for a model that was fitted on an array.
+        features: how many columns the model takes.
+
+    Raises:
+        ConversionError: a column is missing, or the shape is another.
+    """
+    if names is not None:
+        return _frame(samples, names)
+    array = _array(samples)
+    _check_shape(array.shape, features)
+    return array
+
+
+def numbers(rows: DataFrame | NDArray[np.generic], *, missing: bool = False) -> NDArray[np.float64]:
+    """A table's numbers, (rows, features).
+
+    Args:
+        missing: whether NaN is allowed and means a missing value.
+
+    Raises:
+        ConversionError: a cell is no number, infinite, or NaN where that is not allowed.
+    """
+    try:
+        found = np.asarray(rows if isinstance(rows, np.ndarray) else rows.to_numpy(dtype=np.float64, na_value=np.nan))
+        found = found.astype(np.float64)
+    except (ValueError, TypeError) as exc:
+        raise ConversionError(f"The samples are not numeric: {exc}.", remedy="Give numbers.", field="samples") from exc
+    bad = np.flatnonzero((np.isinf(found) if missing else ~np.isfinite(found)).any(axis=1))
+    if bad.size:
+        held = "infinity" if missing else "NaN or infinity"
+        raise ConversionError(f"Row {bad[0]} of the samples holds {held}.", remedy="Give finite samples.", field="samples")
+    return found
+
+
+def feature_names(columns: tuple[str, ...], *, field: str) -> tuple[str, ...]:
+    """Columns as Core ML features.
+
+    Args:
+        field: the model's attribute that holds the columns, for errors.
+
+    Raises:
+        ConversionError: two columns would be one feature, or one would be called like an output.
+    """
+    names = tuple(feature_name(column) for column in columns)
+    taken = {LABEL, PROBABILITIES, PREDICTION, ""}
+    for place, name in enumerate(names):
+        if name in taken or name in names[:place]:
+            raise ConversionError(
+                f"The column {columns[place]!r} would be the feature {name!r}, which {_taken_by(columns, names, place)}.",
+                remedy="Rename the column and fit again.",
+                field=field,
+            )
+    return names
+
+
+def _taken_by(columns: tuple[str, ...], names: tuple[str, ...], place: int) -> str:
+    before = names[:place]
+    if not names[place]:
+        return "is no name: Core ML takes the letters a to z, digits and _"
+    return f"{columns[before.index(names[place])]!r} is already" if names[place] in before else "is the name of an output"
+
+
+def _frame(samples: object, names: tuple[str, ...]) -> DataFrame:
+    import pandas as pd
+
+    if not isinstance(samples, Mapping | pd.DataFrame):
+        array = _array(samples)
+        _check_shape(array.shape, len(names))
+        return pd.DataFrame(array, columns=list(names))
+    with _of_samples():
+        frame = pd.DataFrame(samples)
+    frame = frame.set_axis([_called(column) for column in frame.columns], axis=1)
+    for name in names:
+        held = list(frame.columns).count(name)
+        if held != 1:
+            raise ConversionError(
+                f"The samples {'hold' if held else 'lack'} the column {name!r}{f' {held} times' if held else ''}.",
+                remedy=f"Give the columns {cut(', '.join(names), 500)}.",
+                field="samples",
+            )
+    return frame[list(names)]
+
+
+def _called(column: object) -> str:
+    """A column as XGBoost calls it, which takes columns without a text for a name too."""
+    return " ".join(map(str, column)) if isinstance(column, tuple) else str(column)
+
+
+def _array(samples: object) -> NDArray[np.generic]:
+    import pandas as pd
+
+    with _of_samples():
+        if isinstance(samples, pd.DataFrame) and samples.isna().to_numpy().any():
+            return samples.to_numpy(na_value=np.nan)  # numpy knows no pandas.NA
+        return np.asarray(samples)
+
+
+@contextmanager
+def _of_samples() -> Iterator[None]:
+    """What pandas, numpy or torch say of samples that are no table leaves the block as our error."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError) as exc:
+        raise ConversionError(
+            f"The samples are no table: {str(exc).splitlines()[0].rstrip('.')}.",
+            remedy="Give a DataFrame or an array, one row per sample.",
+            field="samples",
+        ) from exc
+
+
+def _check_shape(shape: tuple[int, ...], features: int) -> None:
+    if len(shape) != 2 or shape[1] != features or shape[0] == 0:
+        raise ConversionError(
+            f"The samples have the shape {shape}, the model takes (rows, {features}).",
+            remedy=f"Give a table of one or more rows with {features} columns.",
+            field="samples",
+        )

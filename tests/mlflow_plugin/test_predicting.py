@@ -1,0 +1,64 @@
+"""Rows in, answers out, without MLflow: what Apple's runtime gives is put into the same arrays as the evaluator's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpublish.errors import ConversionError
+from mlpublish.formats.evidence import Feature
+from mlpublish.mlflow_plugin.frames import rows_of
+from mlpublish.mlflow_plugin.predicting import collect
+
+LABEL = Feature(name="classLabel", kind="int64", dtype="int64")
+PROBABILITY = Feature(name="classProbability", kind="dictionary", dtype="int64")
+
+
+def test_apples_dictionaries_become_columns_in_the_order_of_the_labels():
+    answers = [
+        {"classLabel": 10, "classProbability": {10: 0.75, 2: 0.25}},
+        {"classLabel": 2, "classProbability": {2: 0.5, 10: 0.5}},
+    ]
+    classes, found = collect(answers, (LABEL, PROBABILITY))
+    assert classes == (2, 10)
+    assert found["classLabel"].tolist() == [10, 2]
+    assert found["classProbability"].tolist() == [[0.25, 0.75], [0.5, 0.5]]
+
+
+def test_apples_arrays_lose_their_batch_of_one():
+    scores = Feature(name="scores", kind="multiArray", shape=(1, 3))
+    classes, found = collect([{"scores": np.array([[1.0, 2.0, 3.0]])}] * 2, (scores,))
+    assert (classes, found["scores"].shape) == ((), (2, 3))
+
+
+IMAGE = Feature(name="input", kind="multiArray", shape=(1, 2, 2))
+PLAIN = tuple(Feature(name=name, kind="double", dtype="float64") for name in ("a_b", "c"))
+
+
+def test_columns_keep_the_names_that_the_source_model_knew():
+    found = rows_of(PLAIN, pd.DataFrame({"c": [3.0], "a b": [1.0]}))
+    assert {name: values.tolist() for name, values in found.items()} == {"a_b": [1.0], "c": [3.0]}
+    assert {name: values.tolist() for name, values in rows_of(PLAIN, [[1.0, 3.0]]).items()} == {"a_b": [1.0], "c": [3.0]}
+    assert rows_of(PLAIN, {"a b": [1.0], "c": [3.0]}).keys() == {"a_b", "c"}
+
+
+def test_one_column_among_others_is_found_by_its_name():
+    (only, _) = PLAIN
+    assert rows_of((only,), pd.DataFrame({"a b": [1.0, 2.0]}))["a_b"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_an_array_comes_in_its_shape_however_flat_it_is_given(flat):
+    rows = np.arange(8.0).reshape((2, 4) if flat else (2, 1, 2, 2))
+    for given in (rows, rows.tolist(), pd.DataFrame({"input": list(rows)})):
+        found = rows_of((IMAGE,), given)["input"]
+        assert found.reshape(2, 4).tolist() == np.arange(8.0).reshape(2, 4).tolist()
+        assert found.shape[1:] in ((1, 2, 2), (2, 2))
+
+
+def test_what_fits_no_input_is_told_with_the_numbers():
+    with pytest.raises(ConversionError, match=r"shape \(2, 3\) does not fit 2 inputs.*a_b, c"):
+        rows_of(PLAIN, np.zeros((2, 3)))
+    with pytest.raises(ConversionError, match="unlike shapes"):
+        rows_of((IMAGE,), pd.DataFrame({"input": [[1, 2, 3, 4], [1]]}))
