@@ -48,6 +48,8 @@ class Settings:
 
     Args:
         token: where the server's bearer token is.
+        token_for: the servers that the file names beside it, and nobody else gets it; empty where it names none, or where the
+            token is the environment's.
         keys: role (``root``, ``targets``, ``channels``) -> key URI.
         online: role (``snapshot``, ``timestamp``) -> key URIs, all of which sign while one is being replaced.
         recipe: keywords of ``convert()``: target, precision, tolerance.
@@ -59,6 +61,7 @@ class Settings:
     channel: str = "stable"
     platform: str = "ios"
     token: TokenReference | None = None
+    token_for: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     online: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     apps: Mapping[str, AppSettings] = field(default_factory=lambda: MappingProxyType({}))
@@ -202,9 +205,12 @@ def _settled(values: dict[str, Any], chosen: dict[str, Any], said: dict[str, Any
         top.pop("token", None)  # it is another server's
     of_apps = {key: said[key] for key in ("channel", "platform") if key in said}
     apps = {app_id: _app(table, app_id, base) for app_id, table in _table(values, "apps").items()}
+    places = (top | chosen).get("repository"), (top | chosen).get("endpoint")
+    servers = tuple(each for each in places if each is not None and each.startswith(("http://", "https://")))
+    ours = {"token_for": servers if (top | said).get("token") == (top | chosen).get("token") else ()}
     keys = {role: MappingProxyType({**top.pop(role), **chosen.get(role, {})}) for role in ("keys", "online")}
     return Settings(
-        **(top | said | keys),
+        **(top | said | keys | ours),
         apps=MappingProxyType({app_id: replace(app, **of_apps) for app_id, app in apps.items()}),
         recipe=MappingProxyType(_recipe(_table(values, "recipe"))),
         watch=MappingProxyType(_table(values, "watch")),

@@ -137,7 +137,7 @@ class MlpublishClient(BaseDeploymentClient):  # type: ignore[misc,unused-ignore]
         Returns:
             A DataFrame with one column per output.
         """
-        name, _, model = (deployment_name or "").partition("#")
+        name, _, model = str(deployment_name or "").partition("#")
         with self._meant(name, None, endpoint) as wanted, must_stand(wanted).unpacked() as models:
             return predict_frame(evaluate.load(chosen(models, model or None, name)), inputs)
 

@@ -104,6 +104,8 @@ class Deployment:
         """
         options = checked(config or {})
         app_id, version, channel, platform = _parts(name)
+        if not app_id and "app" not in options:  # an empty shell variable must not name the configured app
+            raise RecipeError("The deployment has no name.", remedy=f"Name it {_PARTS}.", field="name")
         app = settings.app_for(
             options.get("app") or app_id,
             options.get("app_version") or version or None,
@@ -130,20 +132,22 @@ def checked(config: Mapping[str, object]) -> dict[str, str]:
     """The ``-C`` keys, if all of them are known.
 
     Raises:
-        RecipeError: one is unknown, or would be a secret; its value is not repeated.
+        RecipeError: one is unknown, empty, or would be a secret; its value is not repeated.
     """
-    for key in config:
+    for key, value in config.items():
         if key in CONFIG:
+            if value is None or not str(value).strip() or "\0" in str(value):
+                raise RecipeError(f"-C {key} says nothing.", remedy="Give it a value, or leave it out.", field=key)
             continue
-        if _SECRET.search(key):
+        if _SECRET.search(str(key)):
             raise RecipeError(
                 f"-C {key} would show a secret in the process list and in the shell's history.",
                 remedy='A token belongs into MLPUBLISH_TOKEN, or into mlpublish.toml as token = "env:NAME", "file:PATH" or '
                 '"keyring:SERVICE/USER"; what unlocks a key into its URI\'s ?passphrase-env=NAME.',
-                field=key,
+                field=str(key),
             )
-        remedy = f"{settings.nearest(key, CONFIG)}Known are: {', '.join(CONFIG)}."
-        raise RecipeError(f"The key {key!r} is unknown.", remedy=remedy, field=key)
+        remedy = f"{settings.nearest(str(key), CONFIG)}Known are: {', '.join(CONFIG)}."
+        raise RecipeError(f"The key {key!r} is unknown.", remedy=remedy, field=str(key))
     return {key: str(value) for key, value in config.items()}
 
 
@@ -152,8 +156,10 @@ def name_of(app_id: str, version: str, channel: str, platform: str) -> str:
     return "/".join((app_id, version, channel) + (() if platform == "ios" else (platform,)))
 
 
-def _parts(name: str) -> tuple[str, str, str, str]:
+def _parts(name: object) -> tuple[str, str, str, str]:
     """App id, app version, channel and platform; empty where the name does not say."""
+    if not isinstance(name, str):  # MLflow hands on whatever it was given
+        raise RecipeError(f"The deployment name {name!r} is no text.", remedy=f"Name it {_PARTS}.", field="name")
     app_id, version, channel, platform, *more = [*name.split("/"), "", "", ""]
     if any(more):
         raise RecipeError(f"The deployment name {name!r} has too many parts.", remedy=f"Name it {_PARTS}.", field="name")

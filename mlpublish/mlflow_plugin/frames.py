@@ -60,8 +60,8 @@ def rows_of(features: tuple[Feature, ...], inputs: Any) -> Rows:
     if isinstance(inputs, pd.DataFrame):
         return _of_frame(features, inputs)
     if isinstance(inputs, Mapping):
-        return {_known(str(name), features): np.asarray(values) for name, values in inputs.items()}
-    array = np.asarray(inputs)
+        return {_known(str(name), features): _array(values) for name, values in inputs.items()}
+    array = _array(inputs)
     if len(features) == 1:
         return {features[0].name: _shaped(array, features[0])}
     if array.ndim != 2 or array.shape[1] != len(features):
@@ -98,6 +98,13 @@ def _column(series: pd.Series[Any], feature: Feature | None) -> NDArray[np.gener
             remedy=f"Give each row an array of the shape {feature.shape}.",
             field="inputs",
         ) from exc
+
+
+def _array(values: Any) -> NDArray[np.generic]:
+    try:
+        return np.asarray(values)
+    except ValueError as exc:
+        raise ConversionError("The rows are of unlike lengths.", remedy="Give each row as many values.", field="inputs") from exc
 
 
 def _shaped(array: NDArray[np.generic], feature: Feature) -> NDArray[np.generic]:

@@ -14,6 +14,7 @@ from mlpublish.artifacts import App
 from mlpublish.errors import RecipeError
 from mlpublish.formats.token_reference import TokenReference
 from mlpublish.repository import channels
+from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.repository.tokens import token_at
 from mlpublish.settings import FILE, refuse_unknown
 
@@ -73,7 +74,7 @@ class WatchSettings:
         """Read ``[watch]`` of the configured mlpublish.toml, and the secret that it names.
 
         Raises:
-            RecipeError: there is nothing to watch, a key is unknown, or a value cannot be meant.
+            RecipeError, UnknownScheme: there is nothing to watch, a key is unknown, or a value cannot be meant.
             MissingExtra: the secret is in the keyring, and keyring is not installed.
         """
         values, base = settings.load().watch, settings.file().parent
@@ -117,7 +118,7 @@ def _model(values: Mapping[str, object], base: Path) -> Mapped:
         alias=_matching(values, "alias", _ALIAS, "champion"),
         app=app,
         channel=channels.channel_name(channels.default_channel(app.id, _text(values, "channel"))),
-        to=to,
+        to=_reachable(to),
         repository=settings.located(_text(values, "repository"), base),
         name=_text(values, "name"),
     )
@@ -133,6 +134,13 @@ def _secret(reference: str | None, base: Path) -> str | None:
         problem = exc.problem.replace("The token", "The secret").replace("the token", "the secret")
         remedy = exc.remedy.replace("the token", "the secret")
         raise RecipeError(f"{FILE} [watch] secret: {problem}", remedy=remedy, field="secret") from exc
+
+
+def _reachable(to: str) -> str:
+    """An endpoint that is told now, rather than with the first release; a folder may come later."""
+    if not to.startswith("file:") and ":" in to:
+        endpoint_for(to)
+    return to
 
 
 def _host(value: str) -> str:

@@ -149,14 +149,24 @@ def held(folder: Path) -> Iterator[Path]:
                 remedy="Stop it first, or give this one its own folder: [watch] state.",
                 field="state",
             ) from exc
-        scratch = folder / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(mode=0o700)
+        scratch = _emptied(folder / "scratch")
         before, tempfile.tempdir = tempfile.tempdir, str(scratch)
         try:
             yield folder
         finally:
             tempfile.tempdir = before
+
+
+def _emptied(scratch: Path) -> Path:
+    try:
+        if scratch.is_dir() and not scratch.is_symlink():
+            shutil.rmtree(scratch)
+        else:
+            scratch.unlink(missing_ok=True)
+        scratch.mkdir(mode=0o700)
+    except OSError as exc:
+        raise _refused(exc) from exc
+    return scratch
 
 
 def _records(file: Path) -> dict[str, Record]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.models import infer_signature
 
 import mlpublish
 from mlpublish.artifacts import ConvertedModel
@@ -69,6 +70,15 @@ def test_a_frames_columns_stand_in_the_signature_and_those_of_an_example_come_fi
     odd = given.rows.rename(columns={"a": "petal width (cm)"})
     renamed = Trained(model=type(given.model)().fit(odd, given.says), rows=odd, says=given.says)
     _, info = kept(renamed, input_example=odd[:3])
+    assert info.signature.inputs.input_names()[0] == "petal width (cm)"
+    assert np.allclose(mlflow.pyfunc.load_model(CHAMPION).predict(odd)["prediction"], renamed.model.predict(odd), rtol=1e-4)
+
+
+def test_a_signature_of_the_sources_own_columns_needs_no_example(trained, kept):
+    given = trained(regression)
+    odd = given.rows.rename(columns={"a": "petal width (cm)"})
+    renamed = Trained(model=type(given.model)().fit(odd, given.says), rows=odd, says=given.says)
+    _, info = kept(renamed, signature=infer_signature(odd, given.says))
     assert info.signature.inputs.input_names()[0] == "petal width (cm)"
     assert np.allclose(mlflow.pyfunc.load_model(CHAMPION).predict(odd)["prediction"], renamed.model.predict(odd), rtol=1e-4)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
 
 import mlpublish
 from mlpublish.coreml.golden import read, write
@@ -45,6 +46,13 @@ def test_an_example_that_does_not_fit_is_refused_before_anything_is_written(trai
         mlpublish.mlflow.log_model(converted, input_example=np.zeros((2, 3)))
     with pytest.raises(RecipeError, match="executor='gpu'"):
         mlpublish.mlflow.log_model(converted, executor="gpu")
+    other = infer_signature(np.zeros((1, 3)))
+    with pytest.raises(ConversionError, match=r"not what the signature says: Shape of input .* does not match") as unlike:
+        mlpublish.mlflow.log_model(converted, signature=other, input_example=given.rows[:2])
+    assert "\n" not in str(unlike.value)
+    for setting in ("pip_requirements", "extra_pip_requirements"):
+        with pytest.raises(RecipeError, match=r"nowhere\.txt is no file"):
+            mlpublish.mlflow.log_model(converted, **{setting: "nowhere.txt"})
     assert logged_models() == before
 
 
@@ -62,8 +70,9 @@ def test_a_folder_that_is_in_use_is_not_written_to(trained, kept, here):
     converted, _ = kept(trained(binary))
     (here / "used").mkdir()
     (here / "used/mine").touch()
-    with pytest.raises(RecipeError, match="not empty"):
-        mlpublish.mlflow.save_model(converted, here / "used")
+    for used in ("used", "used/mine"):
+        with pytest.raises(RecipeError, match="not empty"):
+            mlpublish.mlflow.save_model(converted, here / used)
     with pytest.raises(RecipeError, match="exists already"):
         mlpublish.mlflow.load_model(CHAMPION, converted.path.parent)
     assert [each.name for each in (here / "used").iterdir()] == ["mine"]
