@@ -199,6 +199,21 @@ def test_a_token_comes_from_the_call_then_the_variable_then_the_file(here, devel
     assert defaults.token_of("given", development, "http://127.0.0.1:1") == "given"
 
 
+def test_the_files_token_is_for_the_servers_that_the_file_names(here, monkeypatch):
+    (here / "token").write_text("from-the-file\n")
+    configured('endpoint = "https://updates.acme.com/"\ntoken_file = "token"\n[profiles.p]\ntoken = "env:P"')
+    monkeypatch.setenv("P", "the-profiles")
+    assert defaults.token_of(None, None, "https://updates.acme.com") == "from-the-file"
+    for other in ("https://elsewhere.example", "https://updates.acme.com.evil.example", "https://updates.acme.com:444"):
+        monkeypatch.setenv("MLPUBLISH_ENDPOINT", other)
+        assert defaults.token_of(None, None, other) is None
+        with settings.using(settings.load(profile="p")):
+            assert defaults.token_of(None, None, other) is None
+            assert defaults.token_of(None, None, "https://updates.acme.com") == "the-profiles"
+    monkeypatch.setenv("MLPUBLISH_TOKEN", "from-the-variable")
+    assert defaults.token_of(None, None, "https://elsewhere.example") == "from-the-variable"
+
+
 PROFILES = """
 repository = "dev"
 endpoint = "http://127.0.0.1:8470"

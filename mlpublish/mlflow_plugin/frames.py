@@ -104,7 +104,9 @@ def _array(values: Any) -> NDArray[np.generic]:
     try:
         return np.asarray(values)
     except ValueError as exc:
-        raise ConversionError("The rows are of unlike lengths.", remedy="Give each row as many values.", field="inputs") from exc
+        raise ConversionError(
+            "The rows are of unlike lengths.", remedy="Give each row as many values.", field="inputs"
+        ) from exc
 
 
 def _shaped(array: NDArray[np.generic], feature: Feature) -> NDArray[np.generic]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import threading
@@ -27,7 +28,7 @@ from mlpublish.mlflow_plugin.watch_log import say
 from mlpublish.mlflow_plugin.watch_settings import WatchSettings
 from mlpublish.mlflow_plugin.watch_state import Deliveries, Ledger, held
 from mlpublish.mlflow_plugin.webhooks import MAX_BODY, event_of
-from mlpublish.server.answers import answer_errors, json_answer
+from mlpublish.server.answers import answer_errors, is_ours, json_answer
 from mlpublish.version import __version__
 
 _SILENT = 10.0  # seconds that a connection may go without a request, or a request without its body
@@ -128,8 +129,16 @@ class Watcher:
         app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY)
         app.router.add_get("/healthz", self._health)
         app.router.add_post("/webhook", self._webhook)
+        quiet = logging.getLogger("mlpublish.watch.http")
+        quiet.addFilter(is_ours)
         runner = web.AppRunner(
-            app, access_log=None, auto_decompress=False, keepalive_timeout=_SILENT, shutdown_timeout=1.0, handle_signals=False
+            app,
+            access_log=None,
+            logger=quiet,
+            auto_decompress=False,
+            keepalive_timeout=_SILENT,
+            shutdown_timeout=1.0,
+            handle_signals=False,
         )
         await runner.setup()
         try:

@@ -53,17 +53,25 @@ def token_of(given: str | None, development: Development | None, to: str | Path)
     """The bearer token for an endpoint: given, the one that the settings name (MLPUBLISH_TOKEN before mlpublish.toml's), or the
     development one.
 
-    The development token is for this machine alone: no other host gets to see it.
+    The development token is for this machine alone, and mlpublish.toml's for the servers that it names: no other host gets to
+    see them.
 
     Raises:
         RecipeError, MissingExtra: the token is not where the settings say; see ``token_at``.
     """
     if given:
         return given
-    reference = settings.load().token
-    if reference is not None:
-        return token_at(reference)
+    configured = settings.load()
+    if configured.token is not None and _is_among(configured.token_for, str(to)):
+        return token_at(configured.token)
     return development.token() if development is not None and is_loopback(str(to)) else None
+
+
+def _is_among(servers: tuple[str, ...], to: str) -> bool:
+    """Whether an endpoint is one of these servers, or nobody says which; a folder is none, whatever it is."""
+    if not servers or not to.startswith(("http://", "https://")):
+        return True
+    return to.rstrip("/") in [server.rstrip("/") for server in servers]
 
 
 def root_of(app_id: str, given: Path | str | bytes | None, development: Development | None) -> bytes | None:

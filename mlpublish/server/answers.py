@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mlpublish.errors import (
     AlreadyPublished,
@@ -119,3 +120,9 @@ def _as_ours(request: web.Request, error: web.HTTPException) -> MlpublishError:
     return EndpointRefused(
         f"{error.reason} (HTTP {error.status}).", remedy="Send less, or check the request.", status=error.status
     )
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's is about the server: whatever garbage the internet sends to a port is not."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)

@@ -23,14 +23,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.wire import MAX_DOCUMENT
 from mlpublish.repository.apps import Apps
 from mlpublish.repository.online import Online
 from mlpublish.repository.renew import Renewal, renew
-from mlpublish.server.answers import LOG, answer_errors, json_answer, log_requests
+from mlpublish.server.answers import LOG, answer_errors, is_ours, json_answer, log_requests
 from mlpublish.server.api import Api, body_of
 from mlpublish.server.audit import Audit
 from mlpublish.server.auth import Gate, tokens_in
@@ -75,7 +74,7 @@ def serve(
 async def running(settings: ServerSettings, *, host: str = DEFAULT_HOST, port: int = 0) -> AsyncIterator[str]:
     """A server for the time of an ``async with``; gives its URL."""
     quiet = logging.getLogger("mlpublish.server.http")
-    quiet.addFilter(_is_ours)
+    quiet.addFilter(is_ours)
     runner = web.AppRunner(
         build(settings),
         access_log=None,
@@ -197,12 +196,6 @@ def _tell(renewal: Renewal, told: set[str]) -> None:
         told.add(ending)
     if renewal.renewed:
         LOG.info("renewed: %s", ", ".join(renewal.renewed))
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a line of aiohttp's is about the server: whatever garbage the internet sends to a port is not."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
 
 
 def _url(host: str, port: int) -> str:

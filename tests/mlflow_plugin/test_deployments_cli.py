@@ -44,6 +44,9 @@ def test_it_creates_gets_lists_updates_and_deletes(mlflow_cli):
     [
         ((*CREATE, "-C", "rollot=5"), 2, "The key 'rollot' is unknown."),
         ((*CREATE, "-C", "chanel=beta"), 2, "Did you mean 'channel'?"),
+        ((*CREATE, "-C", "to="), 2, "-C to says nothing"),
+        (("delete", "--name", ""), 2, "has no name"),
+        (("create", "--name", NAME, "-m", "s3://u:hunter2@x/y"), 1, "s3://x/y cannot be converted"),
         ((*CREATE, "-C", "token=hunter2"), 2, "MLPUBLISH_TOKEN"),
         ((*CREATE, "-C", "passphrase=hunter2"), 2, "?passphrase-env=NAME"),
         ((*CREATE, "-C", "key=keystore:k.p12?storepass=hunter2"), 1, "?storepass-env=VARIABLE"),

@@ -203,3 +203,22 @@ def test_pauses_grow_from_five_seconds_to_ten_minutes(tries):
     assert min(drawn) >= min(300.0, max(5.0, 2.5 * 2 ** min(tries - 1, 20)))
     assert max(drawn) <= min(600.0, 5.0 * 2 ** min(tries - 1, 20))
     assert tries < 3 or len(set(drawn)) > 1
+
+
+def test_whatever_lies_in_the_place_of_the_scratch_folder_goes_and_nothing_behind_a_link(tmp_path: Path) -> None:
+    other, state = tmp_path / "other", tmp_path / "state"
+    other.mkdir()
+    (other / "mine").touch()
+    state.mkdir()
+    (state / "scratch").symlink_to(other)
+    with held(state):
+        assert (state / "scratch").is_dir()
+    assert (other / "mine").exists()
+
+
+def test_a_delivery_that_could_not_be_noted_is_new_the_next_time(tmp_path: Path) -> None:
+    deliveries = Deliveries(tmp_path / "state")
+    with pytest.raises(StorageError):  # there is no such folder
+        deliveries.take("one", sent=0, now=0)
+    (tmp_path / "state").mkdir()
+    assert deliveries.take("one", sent=0, now=0)

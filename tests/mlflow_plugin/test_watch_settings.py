@@ -80,12 +80,19 @@ def watch(line: str) -> str:
         (watch("port = 65536"), "from 0 to 65535"),
         (watch('host = "0.0.0.0"'), "no webhook secret"),
         (watch('host = "127.evil.example"'), "no webhook secret"),
+        (watch('host = "http://127.0.0.1"'), "neither a name nor an address"),
+        (watch('host = "["'), "neither a name nor an address"),
+        (watch('host = "127.0.0.1\\n"'), "neither a name nor an address"),
+        (watch('secret = "file:\\u0000"'), "The secret file"),
         (watch('secret = "env:HOOK_SECRET"'), "HOOK_SECRET is not set"),
         (watch('secret = "file:nowhere"'), "cannot be read"),
         (APPS + MODEL + MODEL.replace("champion", "challenger"), "two aliases"),
         (APPS + '[[watch.models]]\nmodel = "digits"', "alias is missing"),
         (APPS + '[[watch.models]]\nmodel = "digits/7"\nalias = "champion"', "'digits/7'"),
         (APPS + '[[watch.models]]\nmodel = 7\nalias = "champion"', "must be a text"),
+        (APPS + '[[watch.models]]\nmodel = "digits?x"\nalias = "champion"', "'digits?x'"),
+        (APPS + '[[watch.models]]\nmodel = "digits"\nalias = "Latest"', "'Latest'"),
+        (APPS + MODEL + 'to = "http://u:hunter2@acme.com"', "carries credentials"),
         (APPS + MODEL + 'channel = "No Channel"', "not the name of a channel"),
         (APPS + MODEL + 'app_version = "two"', "such as 2.0"),
         (MODEL, "No app is named"),
@@ -96,6 +103,7 @@ def test_what_cannot_be_meant_is_refused(here: Path, text: str, told: str) -> No
     with pytest.raises(RecipeError) as refused:
         load(here, text)
     assert told in str(refused.value)
+    assert "hunter2" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

@@ -80,6 +80,14 @@ def test_no_altered_character_of_a_header_verifies(name: str, data: st.DataObjec
     assert refused.value.status in (400, 401)
 
 
+@pytest.mark.parametrize("name", [ID, TIMESTAMP, SIGNATURE])
+def test_stray_bytes_in_a_header_are_refused(name: str) -> None:
+    stray = b"v1,\xff".decode(errors="surrogateescape")  # as aiohttp hands them on
+    with pytest.raises(EndpointRefused) as refused:
+        read(headers_for() | {name: stray})
+    assert refused.value.field == name
+
+
 def test_the_unused_bits_of_base64_count_too() -> None:
     """The last character before ``=`` has two bits that decode to nothing: four texts, one digest, one signature."""
     headers = headers_for()
