@@ -14,7 +14,8 @@ def test_it_measures_everything_it_shows(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--size", "3M", "--rounds", "2", "--folder", str(tmp_path), "--json"]
     done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
     measured = json.loads(done.stdout)
-    assert measured["ratios"].keys() == {"write, raw files", "write, converted model", "strict read", "unpack"}
+    shown = {"write, raw files", "write, converted model", "strict read", "strict read, own sha256", "unpack"}
+    assert measured["ratios"].keys() == shown
     assert all(len(ratios) == 2 and min(ratios) > 0 for ratios in measured["ratios"].values())
     assert measured["peak_mb"] > 0
     assert not any(tmp_path.iterdir())
