@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import subprocess
@@ -53,7 +54,8 @@ def test_release_is_all_of_it_in_one_command_and_twice_is_once(cli, here, digits
         first = cli("release", "models:/digits/1", *APP, "--json").result
         again = cli("release", "models:/digits/1", *APP, "--json").result
         assert (first["number"], first["created"], first["channel"]) == (1, True, "stable")
-        assert {**again, "created": True} == first
+        assert (first["registry"]["state"], again["registry"]["state"]) == ("written", "unchanged")
+        assert {**again, "created": True, "registry": first["registry"]} == first
         assert again["created"] is False
         assert cli("check", *APP, "--device", "phone", "--json").result["installed"] == 1
     assert not list(here.glob("digits*"))
@@ -86,11 +88,13 @@ def test_an_operator_steers_a_channel(cli, street):
 
     cli("publish", street.second, "--to", street.to)
     (entry,) = channel("set", "--release", 2, "--rollout", 10)["entries"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.pop("since"))
     assert entry == {"app_version": "2.0", "release": 2, "rollout": 10, "otherwise": 1, "paused": False}
     assert channel("rollout", 50)["entries"][0]["rollout"] == 50
     assert channel("pause")["entries"][0]["paused"] is True
     assert channel("resume")["entries"][0]["paused"] is False
-    assert channel("rollback", "--if-current", 2)["entries"][0] == {**entry, "release": 1, "rollout": 100, "otherwise": None}
+    back = channel("rollback", "--if-current", 2)["entries"][0]
+    assert back == {**entry, "release": 1, "rollout": 100, "otherwise": None, "since": back["since"]}
     assert channel("remove")["entries"] == []
     assert channel("remove")["changed"] is False
 
