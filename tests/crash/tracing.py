@@ -31,6 +31,7 @@ _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
 _PLACE = re.compile(r'(?:AT_FDCWD|\d+)<(?P<base>[^>]*)>(?:, "(?P<name>[^"]*)")?|"(?P<plain>[^"]+)"')
 _DRAWN = re.compile(
     r"(?<=\.partial-)[0-9a-f]{16}|(?<=[0-9]-)[0-9a-f]{12}(?:[0-9a-f]{20})?|(?<=[./]release-)\w{8}|(?<=/)tmp\w{8}"
+    r"|(?<=/channels/ios/)[0-9a-f]{64}"  # a channel says since when
 )
 
 
