@@ -315,6 +315,8 @@ def test_what_no_device_would_believe_cannot_be_planned_from(steered: Steered) -
 
 
 def test_a_report_shows_itself_with_the_edit_and_the_outcomes(steered: Steered) -> None:
-    told = repr(planned(steered, devices=10, if_release=2, rollout=0))
+    report = planned(steered, devices=10, if_release=2, rollout=0)
+    assert repr(report) == "<PlanReport channel stable of com.acme.digits, 10 devices: release 1 10>"
+    told = " ".join(f"{name}: {value}" for name, value in report.rows().items())
     assert "if app version 2.0: were offered release 2 for 0 %, the others release 1" in told
     assert "release 1: 10 (100.0%)" in told
