@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
+
+_USERINFO = re.compile(r"://[^/\s]*@")
 
 
 def is_loopback(url: str) -> bool:
@@ -13,3 +16,8 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def without_credentials(text: str) -> str:
+    """Text whose URLs name no user and no password (also not one that has an ``@`` of its own)."""
+    return _USERINFO.sub("://", text)

@@ -14,13 +14,7 @@ from mlpublish.repository import channels
 from mlpublish.repository.endpoint import endpoint_for
 from mlpublish.trust.keys import new_key_file
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
 
+from mlpublish.addresses import without_credentials
 from mlpublish.errors import AlreadyPublished, Conflict, EndpointRefused, InternalError, MlpublishError
 from mlpublish.reporting.text import one_line
 
@@ -21,7 +22,6 @@ _BY_EXIT_CODE = {
     6: codes.RESOURCE_DOES_NOT_EXIST,
     7: codes.TEMPORARILY_UNAVAILABLE,
 }
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")  # a model's or a store's URI may carry them
 _EXIT_CODES = {codes.ErrorCode.Name(code): exit_code for exit_code, code in _BY_EXIT_CODE.items()}
 
 
@@ -35,7 +35,7 @@ class DeploymentError(MlflowException, click.ClickException):  # type: ignore[mi
     """
 
     def __init__(self, told: str, *, code: int, exit_code: int) -> None:
-        line = one_line(re.sub(r"\s+", " ", _CREDENTIALS.sub("://", told))).strip()
+        line = one_line(re.sub(r"\s+", " ", without_credentials(told))).strip()
         MlflowException.__init__(self, line, error_code=code)
         click.ClickException.__init__(self, line)
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import signal
 import threading
 import time
@@ -29,12 +28,13 @@ from mlpublish.mlflow_plugin.watch_settings import WatchSettings
 from mlpublish.mlflow_plugin.watch_state import Deliveries, Ledger, held
 from mlpublish.mlflow_plugin.webhooks import MAX_BODY, event_of
 from mlpublish.server.answers import answer_errors, is_ours, json_answer
+from mlpublish.tracking import patient
 from mlpublish.version import __version__
 
 _SILENT = 10.0  # seconds that a connection may go without a request, or a request without its body
 _STOP = 5.0  # seconds that a running release gets to finish
 # The watcher tries again by itself; MLflow's own patience (minutes) would only keep it from stopping.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 def watch(settings: WatchSettings, *, announce: Callable[[str], None] = print) -> bool:
@@ -71,9 +71,7 @@ def watch_once(settings: WatchSettings) -> tuple[Standing, ...]:
 
 @contextmanager
 def _prepared(settings: WatchSettings) -> Iterator[tuple[Follower, ...]]:
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
-    with held(settings.state):
+    with held(settings.state), patient(_IMPATIENT):
         if settings.tracking_uri is not None:
             import mlflow
 

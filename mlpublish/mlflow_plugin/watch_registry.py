@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
+from mlpublish.addresses import without_credentials
 from mlpublish.errors import EndpointUnreachable
 from mlpublish.mlflow_plugin.watch_state import Pointed
 
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
-_PASSWORD = re.compile(r"://[^/@\s]+@")
 
 
 def pointed_at(model: str, alias: str) -> Pointed | None:
@@ -38,7 +36,7 @@ def pointed_at(model: str, alias: str) -> Pointed | None:
 
 def _unreachable(exc: Exception) -> EndpointUnreachable:
     first = next(iter(str(exc).splitlines()), type(exc).__name__)
-    told = _PASSWORD.sub("://", first)[:200].rstrip(".")
+    told = without_credentials(first)[:200].rstrip(".")
     return EndpointUnreachable(
         f"The MLflow registry does not answer: {told}.",
         remedy="Check [watch] tracking_uri (MLFLOW_TRACKING_URI) and the server.",

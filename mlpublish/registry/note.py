@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mlpublish.addresses import without_credentials
 from mlpublish.artifacts import Receipt
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.manifest import Manifest
 from mlpublish.formats.noted import Noted
-from mlpublish.registry.tags import without_credentials
 
 _LONGEST = 300  # characters of what a registry said
 

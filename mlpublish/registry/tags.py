@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from mlpublish.addresses import without_credentials
 from mlpublish.artifacts import Receipt
 from mlpublish.formats.manifest import ModelEntry
 from mlpublish.formats.wire import digest_of
@@ -19,12 +20,6 @@ PARITY = "mlpublish.parity."
 LONGEST_ERROR = 500  # characters
 LONGEST_DESCRIPTION = 5000  # characters; the column's width in MLflow's database
 _LONGEST_KEY = 250  # characters; MLflow's limit for a tag's name
-_USERINFO = re.compile(r"://[^/@\s]+@")
-
-
-def without_credentials(text: str) -> str:
-    """Text whose URLs name no user and no password."""
-    return _USERINFO.sub("://", text)
 
 
 def place_of(receipt: Receipt) -> str:

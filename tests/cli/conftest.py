@@ -60,15 +60,6 @@ class Ran:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, and the current one."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def cli(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """``cli("check", "--at", uri)``: the console script's own function, in this process."""
 

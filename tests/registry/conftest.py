@@ -60,12 +60,8 @@ class Store:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, and the current one."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+def in_a_folder_of_its_own(here: Path) -> None:
+    """Every test of this folder begins in an empty folder."""
 
 
 @pytest.fixture

@@ -16,15 +16,6 @@ Step = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, and the current one."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def step(here: Path, tmp_path: Path) -> Step:
     """``step("sign", bundle=…)``: through JSON both ways, what goes in and what comes out valid by the schemas."""
 

@@ -15,12 +15,8 @@ Phone = Callable[[], CheckReport]
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, and the current one: a notebook's."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+def in_a_folder_of_its_own(here: Path) -> None:
+    """Every test of this folder begins in an empty folder."""
 
 
 @pytest.fixture
