@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml import evaluate
+from mlpublish.coreml.inputs import as_rows
 from mlpublish.coreml.package import describe
 from mlpublish.errors import RecipeError
 from mlpublish.formats.evidence import Feature
@@ -106,7 +107,7 @@ class AppleModel:
 
     def predict_rows(self, inputs: Rows) -> dict[str, NDArray[np.generic]]:
         """As the evaluator's: feature -> (rows, …) becomes output -> (rows, …)."""
-        rows = evaluate.as_rows(self.description.interface.inputs, inputs)
+        rows = as_rows(self.description.interface.inputs, inputs)
         count = len(next(iter(rows.values())))
         answers = self._model.predict([{name: _given(values[row]) for name, values in rows.items()} for row in range(count)])
         self.classes, collected = collect(answers, self.description.interface.outputs)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlpublish.coreml import classic
+from mlpublish.coreml.classic import run as classic
 from mlpublish.coreml.evaluate import load, unsupported
 from mlpublish.coreml.schema import schema
 from mlpublish.errors import ConversionError

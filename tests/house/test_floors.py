@@ -33,9 +33,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("trust", "coreml"),
     ("reporting",),
     ("repository",),
-    ("converting", "bundling", "signing", "publishing", "checking", "registry"),  # the street
+    ("converting", "bundling", "signing", "publishing", "checking", "registry", "inspecting"),  # the street
     ("recipe",),
-    ("conformance",),
+    ("conformance", "benchmarks"),
     ("steps",),  # from here on: doors
     ("server",),
     ("mlflow_plugin",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -32,3 +33,18 @@ def several(values: Value) -> list[Tensor]:
     found = values if isinstance(values, tuple) else (values,)
     assert not any(isinstance(each, str | tuple) for each in found)
     return list(found)  # type: ignore[arg-type]
+
+
+MAX_ELEMENTS = 1 << 28
+"""Of one result (1 GiB of float32): a file that asks for more is taken for a hostile one."""
+
+
+def room(*shape: int) -> tuple[int, ...]:
+    """A shape that may be made; every handler whose result can outgrow its arguments asks first.
+
+    Raises:
+        ValueError: a dimension is negative, or there are more elements than ``MAX_ELEMENTS``.
+    """
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
+        raise ValueError(f"a result of the shape {shape} is not made: at most {MAX_ELEMENTS} elements are")
+    return shape

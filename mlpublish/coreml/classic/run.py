@@ -14,13 +14,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.coreml import trees
+from mlpublish.coreml.classic import trees
+from mlpublish.coreml.classic.stage import Rows
+from mlpublish.coreml.classic.trees import labels_of
 from mlpublish.coreml.schema import Message
-from mlpublish.coreml.trees import labels_of
 from mlpublish.errors import ConversionError
-
-Rows: TypeAlias = dict[str, NDArray[np.generic]]
-"""Feature -> array whose first axis is the row."""
 
 _Doubles: TypeAlias = NDArray[np.float64]
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")

@@ -1,0 +1,1 @@
+"""Classic (non-network) Core ML specifications: one module per family of stages, and what runs them in a row."""

@@ -1,0 +1,9 @@
+"""Lists of tensors. Source: coremltools' MIL operation reference, ``control_flow``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlpublish.coreml.mil_ops.tensor import Handler
+
+OPS: Mapping[str, Handler] = {}
