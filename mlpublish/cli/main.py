@@ -29,6 +29,7 @@ _VERBS = {
     "serve": ("serve", "Run the embedded update server."),
     "watch": ("watch", "Let channels follow aliases of MLflow's registry: an alias moves, the model is released."),
     "step": ("step", "Run one step with JSON in and JSON out, for pipelines."),
+    "bench": ("bench", "Measure how fast saved models run here, and what the parity gate catches."),
     "conformance": ("conformance", "Ask a client that you wrote the cases of docs/write-a-client.md."),
 }
 
