@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
-from mlpublish.coreml.mil_ops.tensor import Tensor, Value
+from mlpublish.coreml.elements import DTYPES, from_bytes, range_of
+from mlpublish.coreml.mil_ops.tensor import MAX_ELEMENTS, Tensor, Value
 from mlpublish.coreml.schema import Message, schema
 from mlpublish.coreml.weights import Weights
 from mlpublish.errors import FormatError
 
-DTYPES: dict[str, type[np.generic]] = {
-    "BOOL": np.bool_,
-    "FLOAT16": np.float16,
-    "FLOAT32": np.float32,
-    "FLOAT64": np.float64,
-    "INT8": np.int8,
-    "INT16": np.int16,
-    "INT32": np.int32,
-    "INT64": np.int64,
-    "UINT8": np.uint8,
-    "UINT16": np.uint16,
-    "UINT32": np.uint32,
-}
-"""MIL's name of an element type -> numpy's."""
+__all__ = ["DTYPES", "dimensions", "dtype_name", "value_of"]
 
-_FIELDS = ("floats", "ints", "bools", "longInts", "doubles")
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "floats": ("FLOAT", "BFLOAT"),
+    "doubles": ("FLOAT", "BFLOAT"),
+    "ints": ("INT", "UINT"),
+    "longInts": ("INT", "UINT"),
+    "bools": ("BOOL",),
+    "bytes": tuple(DTYPES),
+}
+"""A field of ``TensorValue`` -> how the names of the types begin that may stand in it."""
+_LISTS = {"listType": "list", "tupleType": "tuple"}
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
 def dtype_name(tensor_type: Message) -> str:
-    """MIL's name of a tensor type's elements, such as ``FLOAT16``."""
-    return str(schema("MIL").DataType.Name(tensor_type.dataType))
+    """MIL's name of a tensor type's elements, such as ``FLOAT16``; the number of one that has no name here."""
+    names = schema("MIL").DataType
+    number = tensor_type.dataType
+    return str(names.Name(number)) if number in names.values() else str(number)
 
 
 def dimensions(tensor_type: Message) -> tuple[int | None, ...]:
@@ -44,45 +46,66 @@ def value_of(value: Message, weights: Weights, where: str) -> Value:
     Args:
         where: the constant's name, for errors.
 
+    Returns:
+        A tensor in the numpy type of ``elements.DTYPES`` (types below one byte: one byte each), a text, or a tuple of values.
+
     Raises:
         FormatError: it is not one, or its weights are missing or cut.
     """
-    if value.type.WhichOneof("type") == "listType":
-        return tuple(value_of(each, weights, where) for each in value.immediateValue.list.values)
-    if value.type.WhichOneof("type") != "tensorType":
+    sort = value.type.WhichOneof("type")
+    if sort in _LISTS:
+        return tuple(value_of(each, weights, where) for each in _several(value, _LISTS[sort], where))
+    if sort != "tensorType":
         raise _broken(where, "is neither a tensor nor a list")
     kind, shape = dtype_name(value.type.tensorType), _fixed(value.type.tensorType, where)
     if value.WhichOneof("value") == "blobFileValue":
-        held = weights.read(value.blobFileValue.fileName, value.blobFileValue.offset, shape)
-        if held.dtype != DTYPES.get(kind):
-            raise _broken(where, f"is stored as {held.dtype}, not as {kind}")
-        return held
+        return weights.read(value.blobFileValue.fileName, value.blobFileValue.offset, kind, shape)
     tensor = value.immediateValue.tensor
-    return _texts(tensor, shape) if kind == "STRING" else _immediate(tensor, kind, shape, where)
+    return _texts(tensor, shape, where) if kind == "STRING" else _immediate(tensor, kind, shape, where)
+
+
+def _several(value: Message, field: str, where: str) -> Message:
+    if value.immediateValue.WhichOneof("value") != field:
+        raise _broken(where, f"is no {field}, as its type says")
+    return getattr(value.immediateValue, field).values
 
 
 def _fixed(tensor_type: Message, where: str) -> tuple[int, ...]:
     shape = tuple(size for size in dimensions(tensor_type) if size is not None)
     if len(shape) != len(tensor_type.dimensions):
         raise _broken(where, "is a constant of open size")
+    if any(size > MAX_ELEMENTS for size in shape):  # though another dimension may be 0
+        raise _broken(where, f"is of the shape {shape}, which is not read")
     return shape
 
 
-def _texts(tensor: Message, shape: tuple[int, ...]) -> Value:
+def _texts(tensor: Message, shape: tuple[int, ...], where: str) -> Value:
     texts = tuple(str(each) for each in tensor.strings.values)
-    return texts[0] if shape == () and texts else texts
+    if len(shape) > 1 or len(texts) != math.prod(shape):
+        raise _broken(where, f"has {len(texts)} texts, not those of the shape {shape}")
+    return texts if shape else texts[0]
 
 
 def _immediate(tensor: Message, kind: str, shape: tuple[int, ...], where: str) -> Tensor:
-    dtype, field = DTYPES.get(kind), tensor.WhichOneof("value")
-    if dtype is None or (field not in _FIELDS and field != "bytes"):
-        raise _broken(where, f"is of type {kind}, which is not read")
+    field = tensor.WhichOneof("value")
+    if field is None and 0 in shape and kind in DTYPES:
+        return np.zeros(shape, DTYPES[kind])
+    if kind not in DTYPES or field not in _FIELDS or not kind.startswith(_FIELDS[field]):
+        raise _broken(where, f"is of the type {kind} in the field {field}, which is not read")
     try:
         if field == "bytes":
-            return np.frombuffer(tensor.bytes.values, dtype=dtype).reshape(shape)
-        return np.asarray(getattr(tensor, field).values).astype(dtype).reshape(shape)
+            return from_bytes(tensor.bytes.values, kind, shape)
+        return _converted(np.asarray(getattr(tensor, field).values), kind).reshape(shape)
     except ValueError as exc:
-        raise _broken(where, f"does not fill its shape {shape}") from exc
+        raise _broken(where, f"does not fill its shape {shape} in {kind}: {exc}") from exc
+
+
+def _converted(values: Tensor, kind: str) -> Tensor:
+    if values.size and kind.startswith(("INT", "UINT")):
+        lowest, highest = range_of(kind)
+        if values.min() < lowest or values.max() > highest:
+            raise ValueError(f"a number is outside of {lowest} to {highest}")
+    return values.astype(DTYPES[kind])
 
 
 def _broken(where: str, what: str) -> FormatError:
