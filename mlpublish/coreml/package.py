@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mlpublish.coreml.interface import MAIN, function_of, functions_of, interface_of
 from mlpublish.coreml.schema import Message, parse_model, schema
 from mlpublish.errors import FormatError, NotFound
-from mlpublish.formats.evidence import Feature, Interface
+from mlpublish.formats.interface import Feature, Interface
 from mlpublish.formats.manifest import FileEntry
 from mlpublish.formats.wire import Reader
 
@@ -35,37 +36,50 @@ class Description:
 
     Args:
         kind: the specification's type, such as ``mlProgram`` or ``pipelineClassifier``.
+        interface: of ``function``.
         precision: ``float16`` or ``float32``, whichever most weights of an ML Program have; ``double`` for classic models.
+        function: the function that is described: the wanted one, else the default one; ``main`` where the model names none.
+        functions: all of them.
     """
 
     kind: str
     specification_version: int
     interface: Interface
     precision: str
+    function: str = MAIN
+    functions: tuple[str, ...] = (MAIN,)
+
+    @property
+    def states(self) -> tuple[Feature, ...]:
+        """What the model remembers from one run to the next; empty for most."""
+        return self.interface.states
 
 
-def describe(path: Path) -> Description:
+def describe(path: Path, function: str | None = None) -> Description:
     """Read what a model says about itself.
+
+    Args:
+        function: which of several functions is meant; by default the model's own default.
 
     Raises:
         NotFound: nothing is there.
         FormatError: it is not a Core ML model, or is cut or altered.
+        ConversionError: it has no such function.
     """
-    return description_of(read(path), path.name)
+    return description_of(read(path), path.name, function)
 
 
-def description_of(spec: Message, what: str) -> Description:
+def description_of(spec: Message, what: str, function: str | None = None) -> Description:
     """The same for a specification that was read already; ``what`` names it in errors."""
     kind = spec.WhichOneof("Type")
-    side = _function(spec.description, what)
+    called = function_of(spec.description, what, function)
     return Description(
         kind=kind,
         specification_version=spec.specificationVersion,
-        interface=Interface(
-            inputs=tuple(_feature(each, what) for each in side.input),
-            outputs=tuple(_feature(each, what) for each in side.output),
-        ),
+        interface=interface_of(spec.description, what, called),
         precision=_weights_precision(spec.mlProgram) if kind == "mlProgram" else "double",
+        function=called,
+        functions=functions_of(spec.description),
     )
 
 
@@ -156,44 +170,6 @@ def _manifest(path: Path) -> Reader:
     if not file.is_file():
         raise _broken(path, f"{_MANIFEST} is missing")
     return Reader.parse(file.read_bytes(), what=f"{path.name}/{_MANIFEST}")
-
-
-def _function(description: Message, what: str) -> Message:
-    """The side that is called: the description itself, or the default one of several functions."""
-    if not description.functions:
-        return description
-    for function in description.functions:
-        if function.name == description.defaultFunctionName:
-            return function
-    raise FormatError(f"{what} names no default function.", remedy=_REMEDY, field=what)
-
-
-def _feature(described: Message, what: str) -> Feature:
-    kind = described.type.WhichOneof("Type")
-    match kind:
-        case "multiArrayType":
-            array = described.type.multiArrayType
-            return Feature(name=described.name, kind="multiArray", shape=tuple(array.shape), dtype=_array_dtype(array, what))
-        case "imageType":
-            image = described.type.imageType
-            return Feature(name=described.name, kind="image", shape=(image.height, image.width), dtype="uint8")
-        case "int64Type" | "stringType":
-            return Feature(name=described.name, kind=kind.removesuffix("Type"), dtype=kind.removesuffix("Type"))
-        case "doubleType":
-            return Feature(name=described.name, kind="double", dtype="float64")
-        case "dictionaryType":
-            key = described.type.dictionaryType.WhichOneof("KeyType") or "stringKeyType"
-            return Feature(name=described.name, kind="dictionary", dtype=key.removesuffix("KeyType"))
-    raise FormatError(
-        f"{what}: the feature {described.name!r} is of a kind that is not read ({kind}).", remedy=_REMEDY, field=described.name
-    )
-
-
-def _array_dtype(array: Message, what: str) -> str:
-    names = {65568: "float32", 65600: "float64", 131104: "int32", 65552: "float16"}  # FeatureTypes.proto, ArrayDataType
-    if array.dataType not in names:
-        raise FormatError(f"{what}: array type {array.dataType} is not known.", remedy=_REMEDY, field=what)
-    return names[array.dataType]
 
 
 def _weights_precision(program: Message) -> str:

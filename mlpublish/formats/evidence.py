@@ -1,13 +1,16 @@
-"""What is told about a model beside its bytes: its interface, where it came from, and (parity.py) that it answers alike."""
+"""What is told about a model beside its bytes: its interface, where it came from, and that it answers alike."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from mlpublish.formats.interface import Feature as Feature
+from mlpublish.formats.interface import Flexible as Flexible
+from mlpublish.formats.interface import Interface as Interface
+from mlpublish.formats.interface import feature_name as feature_name
 from mlpublish.formats.parity import ParityReport as ParityReport
 from mlpublish.formats.parity import Tolerance as Tolerance
 from mlpublish.formats.wire import Reader
@@ -15,57 +18,6 @@ from mlpublish.formats.wire import Reader
 
 def _frozen() -> Mapping[str, str]:
     return MappingProxyType({})
-
-
-def feature_name(column: str) -> str:
-    """A frame's column as a Core ML feature: letters, digits and ``_``, as Xcode's generated code and MIL want them."""
-    return re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
-    """One input or output.
-
-    Args:
-        kind: Core ML's feature type: ``multiArray``, ``image``, ``int64``, ``double``, ``string`` or ``dictionary``.
-        shape: its dimensions; empty for scalars and dictionaries.
-        dtype: the element's type; for a dictionary the key's type.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, ...] = ()
-    dtype: str = "float32"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "kind": self.kind, "shape": list(self.shape), "dtype": self.dtype}
-
-    @classmethod
-    def from_reader(cls, reader: Reader) -> Feature:
-        return cls(
-            name=reader.text("name"),
-            kind=reader.text("kind"),
-            shape=reader.whole_numbers("shape"),
-            dtype=reader.text("dtype"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
-    """A model's inputs and outputs, in the order of its specification."""
-
-    inputs: tuple[Feature, ...]
-    outputs: tuple[Feature, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"inputs": [each.to_dict() for each in self.inputs], "outputs": [each.to_dict() for each in self.outputs]}
-
-    @classmethod
-    def from_reader(cls, reader: Reader) -> Interface:
-        return cls(
-            inputs=tuple(Feature.from_reader(each) for each in reader.each("inputs")),
-            outputs=tuple(Feature.from_reader(each) for each in reader.each("outputs")),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
