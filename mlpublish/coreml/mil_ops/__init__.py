@@ -17,6 +17,7 @@ from mlpublish.coreml.mil_ops import (
     convolution,
     elementwise,
     gathering,
+    joining,
     linear,
     lists,
     making,
@@ -27,7 +28,10 @@ from mlpublish.coreml.mil_ops import (
     recurrent,
     reduction,
     resizing,
+    scattering,
     shape,
+    slicing,
+    suppression,
 )
 from mlpublish.coreml.mil_ops.tensor import Handler
 
@@ -37,9 +41,13 @@ _FAMILIES = (
     linear,
     normalization,
     shape,
+    joining,
+    slicing,
     rearranging,
     gathering,
+    scattering,
     making,
+    suppression,
     reduction,
     convolution,
     pooling,
@@ -60,12 +68,13 @@ OPSETS: Mapping[str, int] = MappingProxyType({"CoreML5": 15, "CoreML6": 16, "Cor
 COVERED = frozenset({"validate_indices", "output_dtype", "output_indices_dtype", "sort"})
 """Parameters that no handler needs: the declared type of the result says the same, or numpy always does it."""
 
-IN_PROGRAM = frozenset({"const", "cond", "while_loop", "read_state", "coreml_update_state"})
+IN_PROGRAM = frozenset({"const", "cond", "while_loop", "read_state", "write_state", "coreml_update_state"})
 """Operations with blocks or states, which the program itself runs."""
 
 _RANDOM = "its numbers come from the device's own generator; no file says which"
 EXCLUDED: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("random_bernoulli", "random_categorical", "random_normal", "random_uniform"), _RANDOM)
+    | {"_const_symbolic": "coremltools uses it while it converts; no saved program holds it"}
 )
 """MIL operations that are not evaluated, each with the reason."""
 
