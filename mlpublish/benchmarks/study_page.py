@@ -10,25 +10,25 @@ from mlpublish.benchmarks.mutations import NO_EFFECT, Study
 _HEAD = """\
 # What the parity gate catches
 
-Before a converted model is handed on, its saved file is run and held against the source model (README, *convert*). This page
-tells how good that gate is: faults are seeded into ten networks (trained for a moment on 8 × 8 digits) and ten classic models,
-each at several places, and the gate is asked at its default tolerances on 64 rows that the model has not seen. It is written
-by the command, which anyone can run again:
+Before a converted model is handed on, its saved file is run and held against the source model. This page tells how good that
+gate is: faults are seeded into ten networks (trained for a moment on 8 × 8 digits) and ten classic models, each at several
+places, and the gate is asked at its default tolerances on 64 rows that the model has not seen. It is written by a command
+that anyone can run again:
 
     mlpublish bench mutations --page parity-study.md
 
-*In both files* is a fault of the conversion: the shipped float16 file has it and its float32 twin too. The twin must stand
+*In both files* is a fault of the conversion: the shipped float16 file has it, and its float32 twin too. The twin must stand
 within 1e-4 of the source, so it shows what float16's own rounding would hide. *Shipped file alone* is what the float16 file
-shows without a twin (2e-2, and 99 % of the labels); so it is also what happens to a fault that is in the shipped file only, and in
-no conversion. Classic models have one file, held to 1e-4. A fault that moves no answer on these rows further than {no_effect:g}
-(relative) is counted as without effect: the file says the same.
+shows without a twin (2e-2, and 99 % of the labels); so it is also what happens to a fault that is in the shipped file only,
+and in no conversion. Classic models have one file, held to 1e-4. A fault that moves no answer on these rows further than
+{no_effect:g} (relative) is counted as without effect: the file says the same.
 """
 
 _FAULTS = """\
-The faults: a *dropped layer* (an activation or a normalisation of a network, a scaler, a tree); *swapped weights* (two rows of a
-weight, two coefficients, two leaves); a *transposed matrix*; *one tensor × 1.05*, also a bias or a running mean; *wrong padding* (all
-on one side); a *wrong base_score* (0.5, what coremltools 9 writes for XGBoost); *swapped children* of a tree's first question; an
-*off-by-one class*.
+The faults: a *dropped layer* (an activation or a normalisation of a network, a scaler, a tree); *swapped weights* (two rows of
+a weight, two coefficients, two leaves); a *transposed matrix*; *one tensor × 1.05*, also a bias or a running mean; *wrong
+padding* (all on one side); a *wrong base_score* (0.5, what coremltools 9 writes for XGBoost); *swapped children* of a tree's
+first question; an *off-by-one class*.
 """
 
 
