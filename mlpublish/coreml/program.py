@@ -1,74 +1,96 @@
-"""Run a MIL program as it is saved, one operation after the other, in numpy.
+"""Run a MIL program as it is saved, one operation after the other, in numpy or torch.
 
-Every result is rounded to the type that the file declares for it, so a float16 program is measured as float16; inside one
-operation the numbers are float32, as on a device that accumulates in float32. Every result's shape is held against the
-declared one. What a phone's Neural Engine or GPU does inside an operation is not modelled.
+In the mode ``device`` every result is rounded to the type that the file declares for it, so a float16 program is measured as
+float16; inside one operation the numbers are float32, as on a device that accumulates in float32. In the mode ``exact``
+nothing is rounded to float16. Every result's shape is held against the declared one. What a phone's Neural Engine or GPU
+does inside an operation is not modelled.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from mlpublish.coreml.mil_ops import COVERED, OPS
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value
+from mlpublish.coreml.backend import backend_for
+from mlpublish.coreml.binding import MAX_DEPTH, Binder, parameters_of, read_by, settle
+from mlpublish.coreml.control import Block, NotFinite, Operation, Run
+from mlpublish.coreml.declared import Declared
+from mlpublish.coreml.mil_ops import COVERED, EXCLUDED, IN_PROGRAM, OPSETS, handler_of
+from mlpublish.coreml.mil_ops.tensor import Tensor, Value
 from mlpublish.coreml.schema import Message
-from mlpublish.coreml.values import DTYPES, dimensions, dtype_name, value_of
 from mlpublish.coreml.weights import Weights
-from mlpublish.errors import ConversionError, FormatError
+from mlpublish.errors import FormatError, RecipeError
+
+
+class Ran(NamedTuple):
+    """What one run gave: the outputs, the states after it, and the first float16 result that is not finite."""
+
+    outputs: dict[str, Value]
+    states: dict[str, Value]
+    not_finite: NotFinite | None
+
+
+MODES = ("device", "exact")
+"""``device`` rounds what the file declares float16; ``exact`` computes in float32."""
+
+MAX_KEPT = 1 << 31
+"""Bytes of widened and decompressed weights that a program keeps between runs; what is beyond is made again in each."""
 
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """A declared result; ``dtype`` is None for labels and dictionaries, which are kept as they come."""
-
-    name: str
-    dtype: type[np.generic] | None
-    shape: tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One operation, bound to its handler; an argument is a name or a constant."""
-
-    kind: str
-    run: Handler
-    named: Mapping[str, tuple[str, ...]]
-    constant: Mapping[str, Value]
-    results: tuple[_Result, ...]
-
-
-def main_block(program: Message) -> Message:
-    """The block of the function ``main`` that its operation set selects.
+def main_block(program: Message, function: str = "main") -> Message:
+    """The block of a function that its operation set selects.
 
     Raises:
         FormatError: there is none.
     """
-    function = program.functions.get("main")
-    block = None if function is None else function.block_specializations.get(function.opset)
+    found = program.functions.get(function)
+    block = None if found is None else found.block_specializations.get(found.opset)
     if block is None:
-        raise FormatError("The ML Program has no function 'main'.", remedy=_REMEDY, field="mlProgram.functions")
+        raise FormatError(f"The ML Program has no function {function!r}.", remedy=_REMEDY, field="mlProgram.functions")
     return block
 
 
-def unsupported(program: Message) -> list[str]:
-    """What of a program the evaluator does not know: operations, or parameters of them, in alphabetical order."""
-    found: set[str] = set()
-    for operation in main_block(program).operations:
-        if operation.type == "const":
-            continue
-        handler = OPS.get(operation.type)
-        if handler is None or operation.blocks:
-            found.add(operation.type)
-        else:
-            known = COVERED | inspect.signature(handler).parameters.keys()
-            found |= {f"{operation.type}({name}=)" for name in operation.inputs if name not in known}
-    return sorted(found)
+def unsupported(program: Message, function: str = "main") -> list[str]:
+    """What of a program the evaluator does not know, nested blocks included, in alphabetical order.
+
+    Returns:
+        Operations, those that are left out on purpose with the reason; parameters of operations; the operation set, if it is
+        none of ``OPSETS``.
+    """
+    block, opset = main_block(program, function), program.functions[function].opset
+    if opset not in OPSETS:
+        return [f"operation set {opset}"]
+    return sorted({each for operation in _operations(block) for each in _unknown(operation, OPSETS[opset])})
+
+
+def _operations(block: Message, depth: int = 0) -> Iterator[Message]:
+    if depth > MAX_DEPTH:
+        raise FormatError(f"The program has blocks in blocks, {MAX_DEPTH} deep.", remedy=_REMEDY, field="mlProgram")
+    for operation in block.operations:
+        yield operation
+        for nested in operation.blocks:
+            yield from _operations(nested, depth + 1)
+
+
+def _unknown(operation: Message, opset: int) -> Iterator[str]:
+    kind = operation.type
+    if kind in IN_PROGRAM:
+        return
+    handler = handler_of(kind, opset)
+    if handler is None:
+        yield f"{kind} ({EXCLUDED[kind]})" if kind in EXCLUDED else kind
+        return
+    if operation.blocks:
+        yield f"{kind} with blocks"
+    known = COVERED | parameters_of(handler)
+    attributes = set(operation.attributes) - {"name"} if kind.startswith("constexpr_") else set()
+    yield from (f"{kind}({name}=)" for name in {*operation.inputs, *attributes} - known)
 
 
 class Program:
@@ -77,93 +99,98 @@ class Program:
     Args:
         program: the saved ``Program`` message, for which ``unsupported`` is empty.
         weights: its weight files.
+        function: which of its functions is run.
+        mode: one of ``MODES``.
+        backend: one of ``backend.BACKENDS``.
+
+    Raises:
+        RecipeError: the mode or the backend is none.
+        FormatError, ConversionError: the program does not hold together.
     """
 
-    def __init__(self, program: Message, weights: Weights) -> None:
-        block = main_block(program)
-        self._inputs = {each.name: _result(each) for each in program.functions["main"].inputs}
-        self._outputs = tuple(block.outputs)
-        self._constants: dict[str, Value] = {}
-        self._steps: list[_Step] = []
-        for operation in block.operations:
-            if operation.type == "const":
-                name = operation.outputs[0].name
-                self._constants[name] = _wide(value_of(operation.attributes["val"], weights, name))
-            else:
-                self._steps.append(_step(operation, weights))
-
-    @property
-    def classes(self) -> tuple[int | str, ...]:
+    def __init__(
+        self, program: Message, weights: Weights, *, function: str = "main", mode: str = "device", backend: str = "auto"
+    ) -> None:
+        if mode not in MODES:
+            raise RecipeError(f"mode={mode!r} is not known.", remedy=f"Use one of: {', '.join(MODES)}.", field="mode")
+        block, message = main_block(program, function), program.functions[function]
+        declared = {each.name: Declared.of(each) for each in message.inputs}
+        self._backend = backend_for(backend, block, declared)
+        self._rounds = mode == "device"
+        binder = Binder(weights, self._backend, OPSETS[message.opset], rounds=self._rounds)
+        names: ChainMap[str, int] = ChainMap()
+        self._inputs = {each.name: binder.result(each, names) for each in message.inputs}
+        self._states = {each.name for each in message.inputs if each.type.WhichOneof("type") == "stateType"}
+        self._block = binder.block(block, names)
+        self._block.inputs = tuple(each for name, each in self._inputs.items() if name not in self._states)
+        self._outputs = dict(zip(block.outputs, self._block.outputs, strict=True))
+        self._slots, self._once = binder.slots, binder.once
+        self._constants: frozenset[int] | None = None
+        self._lock = threading.Lock()
+        self.classes = self._labels()
         """The labels of the last ``classify``, in the order of its probabilities; empty where there is none."""
-        for step in reversed(self._steps):
-            if step.kind == "classify":
-                named = step.named.get("classes")
-                labels = step.constant["classes"] if named is None else self._constants[named[0]]
-                return tuple(each if isinstance(each, str) else int(each) for each in labels)  # type: ignore[arg-type]
+
+    def _labels(self) -> tuple[int | str, ...]:
+        for step in reversed(self._block.steps):
+            if step.kind == "classify" and isinstance(step, Operation):
+                labels = self._slots[dict(step.single)["classes"]]
+                return tuple(each if isinstance(each, str) else int(each) for each in labels)  # type: ignore[arg-type,union-attr]
         return ()
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Value]:
+    def run(self, inputs: Mapping[str, Tensor], states: Mapping[str, Tensor] | None = None) -> Ran:
         """Compute the outputs for one set of inputs, in the shapes that the program declares.
+
+        Args:
+            states: what its states are before; as many as the program has.
 
         Raises:
             ConversionError: an operation cannot be run on what it is given, or gives another shape than declared.
         """
-        known: dict[str, Value] = dict(self._constants)
-        for name, declared in self._inputs.items():
-            known[name] = _stored(inputs[name], declared)
+        fed = {**inputs, **(states or {})}
+        if fed.keys() != self._inputs.keys():
+            names = ", ".join(self._inputs)
+            raise FormatError(f"The program reads {names}, its description says else.", remedy=_REMEDY, field="description")
+        constants = self._prepared()
+        slots = list(self._slots)
+        run = Run(slots, constants, self._backend.rounded, self._backend.is_finite)
         with np.errstate(all="ignore"):  # an overflow shows as inf or nan in the result, and parity refuses those
-            for step in self._steps:
-                known.update(_results(step, known))
-        return {name: known[name] for name in self._outputs}
+            for name, value in fed.items():
+                slots[self._inputs[name].slot] = self._fed(np.asarray(value), self._inputs[name].declared)
+            run.block(self._block)
+        return Ran(
+            {name: slots[slot] for name, slot in self._outputs.items()},  # type: ignore[misc]
+            {name: slots[self._inputs[name].slot] for name in self._states},  # type: ignore[misc]
+            run.not_finite,
+        )
 
+    def _fed(self, value: Tensor, declared: Declared) -> Value:
+        held = declared.held(value)
+        return self._backend.rounded(held) if declared.half and self._rounds and value.dtype != np.float16 else held  # type: ignore[arg-type]
 
-def _step(operation: Message, weights: Weights) -> _Step:
-    named: dict[str, tuple[str, ...]] = {}
-    constant: dict[str, Value] = {}
-    for parameter, argument in operation.inputs.items():
-        if parameter in COVERED:
-            continue
-        bindings = argument.arguments
-        if len(bindings) == 1 and bindings[0].WhichOneof("binding") == "value":
-            constant[parameter] = _wide(value_of(bindings[0].value, weights, f"{operation.type}({parameter}=)"))
-        else:
-            named[parameter] = tuple(binding.name for binding in bindings)
-    return _Step(operation.type, OPS[operation.type], named, constant, tuple(_result(each) for each in operation.outputs))
+    def _prepared(self) -> frozenset[int]:
+        with self._lock:
+            if self._constants is None:
+                self._constants = self._prepare()
+            return self._constants
 
+    def _prepare(self) -> frozenset[int]:
+        """Widen and decompress the weights, as many as may be kept, and settle the blocks on them."""
+        constants = {slot for slot, value in enumerate(self._slots) if value is not None}
+        run = Run(self._slots, frozenset(constants), self._backend.rounded, self._backend.is_finite)
+        done, kept = set(), 0
+        for step in self._once:
+            made = sum(each.declared.nbytes for each in step.results)
+            if constants.issuperset(step.reads) and kept + made <= MAX_KEPT:
+                with np.errstate(all="ignore"):
+                    run.block(Block(steps=[step]))
+                constants |= {each.slot for each in step.results}
+                done.add(id(step))
+                kept += made
+        settle(self._block, frozenset(constants), self._slots, frozenset(done))
+        self._once = []
+        self._let_go(frozenset(read_by(self._block)))
+        return frozenset(constants)
 
-def _results(step: _Step, known: Mapping[str, Value]) -> dict[str, Value]:
-    where = f"The operation {step.kind} ({step.results[0].name})"
-    try:
-        arguments = {
-            parameter: known[names[0]] if len(names) == 1 else tuple(known[name] for name in names)
-            for parameter, names in step.named.items()
-        }
-        got = step.run(**arguments, **step.constant)
-        found = got if len(step.results) > 1 and isinstance(got, tuple) else (got,)
-        return {result.name: _stored(value, result) for result, value in zip(step.results, found, strict=True)}
-    except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as exc:
-        raise ConversionError(f"{where} cannot be run: {exc}.", remedy=_REMEDY, field=step.kind) from exc
-
-
-def _stored(value: Value, declared: _Result) -> Value:
-    """A value as the file's type holds it."""
-    if declared.dtype is None or isinstance(value, str | tuple):
-        return value
-    array = np.asarray(value)
-    if len(array.shape) != len(declared.shape) or any(
-        want is not None and want != got for want, got in zip(declared.shape, array.shape, strict=True)
-    ):
-        raise ValueError(f"{declared.name} has the shape {array.shape}, declared is {declared.shape}")
-    return _wide(array.astype(declared.dtype))
-
-
-def _wide(value: Value) -> Value:
-    """float16 as float32: the same number, in a type that numpy computes with quickly and that accumulates as wide."""
-    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float16 else value
-
-
-def _result(declared: Message) -> _Result:
-    tensor = declared.type.tensorType
-    is_tensor = declared.type.WhichOneof("type") == "tensorType"
-    dtype = DTYPES.get(dtype_name(tensor)) if is_tensor else None
-    return _Result(declared.name, dtype, dimensions(tensor) if is_tensor else ())
+    def _let_go(self, needed: frozenset[int]) -> None:
+        """Forget what only the making of the weights needed."""
+        self._slots = [value if slot in needed else None for slot, value in enumerate(self._slots)]

@@ -42,14 +42,31 @@ def test_an_overflow_of_float16_is_seen(dense):
     assert np.isinf(load(path).predict({"input": np.ones((1, 4), np.float32)})["prediction"]).all()
 
 
-def test_an_operation_that_is_not_known_is_named_before_anything_runs(package):
-    from coremltools.converters.mil import Builder as mb
-
-    path = package(lambda input: mb.l2_norm(x=mb.acos(x=input), name="prediction"), shape=(1, 2, 2, 2))
-    assert unsupported(path) == ["acos", "l2_norm"]
-    with pytest.raises(ConversionError, match=r"acos, l2_norm") as refused:
+def test_an_operation_that_is_not_known_is_named_before_anything_runs(dense, spec_file):
+    path = dense()
+    _edit(spec_file, path, lambda found: setattr(found[-1], "type", "teleport"))
+    assert unsupported(path) == ["teleport"]
+    with pytest.raises(ConversionError, match="teleport") as refused:
         load(path)
-    assert refused.value.field == "acos"
+    assert refused.value.field == "teleport"
+
+
+def test_an_operation_set_that_is_not_known_is_named(dense, spec_file):
+    path = dense()
+    spec = read(path)
+    function = spec.mlProgram.functions["main"]
+    function.block_specializations["CoreML99"].CopyFrom(function.block_specializations[function.opset])
+    function.opset = "CoreML99"
+    spec_file(path).write_bytes(spec.SerializeToString())
+    assert unsupported(path) == ["operation set CoreML99"]
+
+
+def test_a_result_declared_without_end_is_refused_before_anything_is_made(dense, spec_file):
+    path = dense()
+    _edit(spec_file, path, lambda found: _declare(found[-1].outputs[0], 2**40))
+    with pytest.raises(FormatError, match="more than 268435456 elements") as refused:
+        load(path)
+    assert refused.value.field == "prediction"
 
 
 def test_a_parameter_that_is_not_known_is_named(dense, spec_file):
