@@ -1,15 +1,46 @@
-"""Convolution and pooling over one to three spatial axes.
-
-Source: coremltools' MIL operation reference, ``conv`` and ``pool``.
-"""
+"""Convolution over one to three spatial axes. Source: coremltools' MIL operation reference, ``conv``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints
+from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, room
+from mlpublish.coreml.mil_ops.transposed_convolution import conv_transpose
+from mlpublish.coreml.mil_ops.windows import CHUNK, Windows, blocks, bounded, padded, windows_over
+
+_IN_CACHE = 1 << 16  # elements: what is added up position by position stays near the processor
+
+
+def placed(
+    x: Tensor,
+    weight: Tensor,
+    strides: Tensor | None,
+    pad_type: str,
+    pad: Tensor | None,
+    dilations: Tensor | None,
+    groups: Tensor | int,
+) -> Windows:
+    """The windows of a convolution, its channels checked and its size bounded.
+
+    Args:
+        x: (n, in, …).
+        weight: (out, in / groups, …).
+
+    Raises:
+        ValueError: shapes do not fit each other, or the result or the work would be too large.
+    """
+    parts = int(groups)
+    if weight.ndim != x.ndim or parts < 1 or weight.shape[0] % parts or weight.shape[1] * parts != x.shape[1]:
+        raise ValueError(f"weights {weight.shape} in {parts} groups do not fit {x.shape}")
+    windows = windows_over(
+        x.shape[2:], weight.shape[2:], strides=strides, pad_type=pad_type, pad=pad, dilations=dilations
+    )  # fmt: skip
+    bounded(math.prod(room(x.shape[0], weight.shape[0], *windows.counts)) * weight.shape[1] * windows.positions)
+    return windows
 
 
 def _conv(
@@ -23,118 +54,125 @@ def _conv(
     groups: Tensor | int = 1,
 ) -> Tensor:
     """``x`` (n, in, …), ``weight`` (out, in / groups, …) -> (n, out, …)."""
-    spatial = x.ndim - 2
-    kernel, step, spread = weight.shape[2:], _each(strides, spatial), _each(dilations, spatial)
-    widths = _widths(pad_type, pad, x.shape[2:], kernel, step, spread)
-    windows = _windows(np.pad(x, [(0, 0), (0, 0), *widths]), kernel, step, spread)
-    parts = int(groups)
-    inputs = np.split(windows, parts, axis=1)
-    filters = np.split(weight, parts, axis=0)
-    over = [1, *range(2 + spatial, 2 + 2 * spatial)], list(range(1, weight.ndim))
-    results = [np.tensordot(each, filter_, axes=over) for each, filter_ in zip(inputs, filters, strict=True)]
-    out: Tensor = np.moveaxis(np.concatenate(results, axis=-1), -1, 1)
-    return out if bias is None else out + bias.reshape(-1, *[1] * spatial)
+    windows = placed(x, weight, strides, pad_type, pad, dilations, groups)
+    wide, parts = padded(x, windows), int(groups)
+    if weight.shape[1] == 1 and windows.positions <= 1024:
+        out = _per_channel(wide, weight, windows)
+    elif windows.positions == 1:
+        out = _pointwise(wide, weight, windows, parts)
+    else:
+        out = _unrolled(wide, weight, windows, parts)
+    return with_bias(out, bias)
 
 
-def _max_pool(
-    x: Tensor,
-    kernel_sizes: Tensor,
-    pad_type: str,
-    strides: Tensor | None = None,
-    pad: Tensor | None = None,
-    ceil_mode: Tensor | bool = False,
-) -> Tensor:
-    windows = _pool_windows(x, kernel_sizes, pad_type, strides, pad, ceil_mode, fill=-np.inf)
-    return np.asarray(np.max(windows, axis=tuple(range(x.ndim, windows.ndim))))
+def with_bias(out: Tensor, bias: Tensor | None) -> Tensor:
+    """Add a bias per channel to a fresh result.
+
+    Raises:
+        ValueError: there is another number of them.
+    """
+    if bias is None:
+        return out
+    if bias.size != out.shape[1]:
+        raise ValueError(f"{bias.size} biases are not one for each of {out.shape[1]} channels")
+    out += bias.reshape(-1, *[1] * (out.ndim - 2))
+    return out
 
 
-def _avg_pool(
-    x: Tensor,
-    kernel_sizes: Tensor,
-    pad_type: str,
-    strides: Tensor | None = None,
-    pad: Tensor | None = None,
-    exclude_padding_from_average: Tensor | bool = False,
-    ceil_mode: Tensor | bool = False,
-) -> Tensor:
-    """Padding counts as zeros unless it is excluded; what ceil mode reaches beyond the padding never counts."""
-    how = (kernel_sizes, pad_type, strides, pad, ceil_mode)
-    windows = _pool_windows(x, *how, fill=0.0)
-    over = tuple(range(x.ndim, windows.ndim))
-    counted = _pool_windows(np.ones_like(x), *how, fill=0.0 if exclude_padding_from_average else 1.0)
-    return np.asarray(np.sum(windows, axis=over) / np.sum(counted, axis=over))
+def _pointwise(x: Tensor, weight: Tensor, windows: Windows, parts: int) -> Tensor:
+    """A window of one element: a matrix product over the channels."""
+    n, channels = x.shape[:2]
+    picked = x[(slice(None), slice(None), *windows.at([0] * len(windows.kernel)))]
+    columns = picked.reshape(n, parts, channels // parts, -1)
+    out: Tensor = np.matmul(weight.reshape(parts, -1, channels // parts), columns)
+    return out.reshape(n, weight.shape[0], *windows.counts)
 
 
-def _pool_windows(
-    x: Tensor,
-    kernel_sizes: Tensor,
-    pad_type: str,
-    strides: Tensor | None,
-    pad: Tensor | None,
-    ceil_mode: Tensor | bool,
-    *,
-    fill: float,
-) -> Tensor:
-    spatial = x.ndim - 2
-    kernel, step, spread = ints(kernel_sizes), _each(strides, spatial), [1] * spatial
-    widths = _widths(pad_type, pad, x.shape[2:], kernel, step, spread)
-    padded = np.pad(x, [(0, 0), (0, 0), *widths], constant_values=fill)
-    if ceil_mode:
-        beyond = [
-            _beyond(size, sum(width), width[0], k, s)
-            for size, width, k, s in zip(x.shape[2:], widths, kernel, step, strict=True)
-        ]
-        outside = -np.inf if fill == -np.inf else 0.0
-        padded = np.pad(padded, [(0, 0), (0, 0), *((0, more) for more in beyond)], constant_values=outside)
-    return _windows(padded, kernel, step, spread)
+def _per_channel(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
+    """Depthwise: each result channel looks at one input channel; added up position by position, all channels at once.
+
+    The channels stand last meanwhile, for they are many where an image is small.
+    """
+    spatial = len(windows.kernel)
+    times = weight.shape[0] // x.shape[1]
+    filters = np.ascontiguousarray(np.moveaxis(weight.reshape(x.shape[1], times, *windows.kernel), (0, 1), (-2, -1)))
+    last = np.ascontiguousarray(np.moveaxis(x, 1, -1))[..., np.newaxis]
+    out = np.empty((x.shape[0], *windows.counts, x.shape[1], times), np.result_type(x, weight))
+    for block in blocks(out.shape[: 1 + spatial], _IN_CACHE // max(1, weight.shape[0])):
+        here = out[block]
+        term = np.empty_like(here)
+        for number, position in enumerate(product(*map(range, windows.kernel))):
+            part = last[block[0], *(_within(*each) for each in zip(windows.at(position), block[1:], strict=True))]
+            np.multiply(part, filters[position], out=term if number else here)
+            if number:
+                here += term
+    return np.ascontiguousarray(np.moveaxis(out.reshape(*out.shape[: 1 + spatial], -1), -1, 1))
 
 
-def _beyond(size: int, padding: int, before: int, kernel: int, step: int) -> int:
-    """How far the last window reaches over the padded end in ceil mode; a window that begins beyond the input is dropped."""
-    count = -(-(size + padding - kernel) // step) + 1
-    if padding and (count - 1) * step >= size + before:
-        count -= 1
-    return max(0, (count - 1) * step + kernel - size - padding)
+def _within(every: slice, block: slice) -> slice:
+    """A block of the windows, as a slice of the padded axis."""
+    stop = min(block.stop, len(range(every.start, every.stop, every.step)))
+    return slice(every.start + block.start * every.step, every.start + (stop - 1) * every.step + 1, every.step)
 
 
-def _windows(x: Tensor, kernel: Sequence[int], step: Sequence[int], spread: Sequence[int]) -> Tensor:
-    """(n, channels, …) -> (n, channels, output position…, position in the kernel…), without a copy."""
+def _unrolled(x: Tensor, weight: Tensor, windows: Windows, parts: int) -> Tensor:
+    """The windows side by side as columns, some at a time; each group is one matrix product."""
+    spatial = len(windows.kernel)
+    n, channels = x.shape[:2]
+    out = np.empty((parts, weight.shape[0] // parts, n, *windows.counts), np.result_type(x, weight))
+    filters = weight.reshape(parts, weight.shape[0] // parts, -1)
+    kernel_first = (1, *range(2 + spatial, 2 + 2 * spatial), 0, *range(2, 2 + spatial))
+    seen = _views(x, windows).transpose(kernel_first)
+    for block in blocks((n, *windows.counts), CHUNK // max(1, channels * windows.positions)):
+        columns = seen[(slice(None),) * (1 + spatial) + block].reshape(parts, channels // parts * windows.positions, -1)
+        made = np.matmul(filters, columns)
+        out[(slice(None), slice(None), *block)] = made.reshape(out[(slice(None), slice(None), *block)].shape)
+    return np.ascontiguousarray(np.moveaxis(out, 2, 0).reshape(n, weight.shape[0], *windows.counts))
+
+
+def _views(x: Tensor, windows: Windows) -> Tensor:
+    """(n, channels, …) -> (n, channels, window…, position in the window…), without a copy."""
     axes = tuple(range(2, x.ndim))
-    reach = [(size - 1) * gap + 1 for size, gap in zip(kernel, spread, strict=True)]
-    windows: Tensor = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)  # type: ignore[call-overload]
-    positions = [slice(None, None, each) for each in step]
-    inside = [slice(None, None, gap) for gap in spread]
-    return windows[(slice(None), slice(None), *positions, *inside)]
+    reach = [(size - 1) * gap + 1 for size, gap in zip(windows.kernel, windows.spread, strict=True)]
+    views: Tensor = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)  # type: ignore[call-overload]
+    steps = [slice(None, None, step) for step in windows.step]
+    inside = [slice(None, None, gap) for gap in windows.spread]
+    return views[(slice(None), slice(None), *steps, *inside)]
 
 
-def _widths(
-    pad_type: str,
-    pad: Tensor | None,
-    sizes: Sequence[int],
-    kernel: Sequence[int],
-    step: Sequence[int],
-    spread: Sequence[int],
-) -> list[tuple[int, int]]:
-    if pad_type == "valid":
-        return [(0, 0)] * len(sizes)
-    if pad_type == "custom":
-        return [(0, 0)] * len(sizes) if pad is None else [(int(a), int(b)) for a, b in pad.reshape(-1, 2)]
-    if pad_type not in ("same", "same_lower"):
-        raise ValueError(f"there is no padding {pad_type}")
-    widths = []
-    for size, k, s, gap in zip(sizes, kernel, step, spread, strict=True):
-        total = max(0, (-(-size // s) - 1) * s + (k - 1) * gap + 1 - size)
-        less, more = total // 2, total - total // 2
-        widths.append((less, more) if pad_type == "same" else (more, less))
-    return widths
+def _conv_quantized(
+    x: Tensor,
+    weight: Tensor,
+    quantization_type: str,
+    quant_scale: Tensor,
+    quant_bias: Tensor,
+    bias: Tensor | None = None,
+    nbits: Tensor | int = 8,
+    strides: Tensor | None = None,
+    pad_type: str = "valid",
+    pad: Tensor | None = None,
+    dilations: Tensor | None = None,
+    groups: Tensor | int = 1,
+) -> Tensor:
+    """A convolution whose weights are ``weight * quant_scale + quant_bias``; both are one number, or one per result channel."""
+    numbers = dequantized(weight, quantization_type, nbits, quant_scale, quant_bias)
+    return _conv(x, numbers, bias, strides, pad_type, pad, dilations, groups)
 
 
-def _each(values: Tensor | None, count: int) -> list[int]:
-    return [1] * count if values is None else ints(values)
+def dequantized(weight: Tensor, kind: str, nbits: Tensor | int, scale: Tensor, shift: Tensor) -> Tensor:
+    """The weights of ``conv_quantized``.
+
+    Raises:
+        ValueError: they are a look-up table's, whose layout the reference does not tell, or do not fit.
+    """
+    if kind != "linear":
+        raise ValueError(f"the layout of weights quantised as {kind} is not documented")
+    if not 1 <= int(nbits) <= 8 or (weight.size and int(weight.max()) >= 1 << int(nbits)):
+        raise ValueError(f"the weights are not numbers of {int(nbits)} bits")
+    each = [np.asarray(value, np.float32).reshape(-1, *[1] * (weight.ndim - 1)) for value in (scale, shift)]
+    if any(len(value) not in (1, len(weight)) for value in each):
+        raise ValueError(f"scales {np.shape(scale)} and biases {np.shape(shift)} are not one per channel of {weight.shape}")
+    return weight.astype(np.float32) * each[0] + each[1]
 
 
-OPS: Mapping[str, Handler] = {
-    "conv": _conv,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
-}
+OPS: Mapping[str, Handler] = {"conv": _conv, "conv_quantized": _conv_quantized, "conv_transpose": conv_transpose}
