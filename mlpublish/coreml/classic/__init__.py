@@ -1,1 +1,1 @@
-"""Classic (non-network) Core ML specifications: one module per family of stages, and what runs them in a row."""
+"""Classic Core ML specifications: one module per family of stages, and what runs them in a row, networks among them."""

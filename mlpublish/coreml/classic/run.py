@@ -1,53 +1,56 @@
-"""Run a classic (non-network) Core ML specification: linear models, trees, scaler, feature vector, and pipelines of them.
+"""Run a specification that is no ML Program: one stage, or the stages of a pipeline in order.
 
-Source of the formulas: Core ML Format Reference (``GLMClassifier``, ``GLMRegressor``, ``Scaler``, ``FeatureVectorizer``).
-All rows at once, in float64, as the specification stores its numbers.
+Source of the rules: Model.proto (``Model.Type``, ``Pipeline``). Every stage adds its outputs, by name, to what is known; a
+later stage of a pipeline may read any of it. All rows at once, in float64, as the specification stores its numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlpublish.coreml.classic import trees
-from mlpublish.coreml.classic.stage import Rows
-from mlpublish.coreml.classic.trees import labels_of
+from mlpublish.coreml.classic import bayes, categories, glm, imputer, neighbors, numbers, svm, trees, vectors
+from mlpublish.coreml.classic.stage import Family, Label, Rows, Run
+from mlpublish.coreml.network import run as network
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 
-_Doubles: TypeAlias = NDArray[np.float64]
-_PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+FAMILIES: tuple[Family, ...] = (glm, trees, svm, neighbors, bayes, numbers, imputer, categories, vectors, network)
+"""Every family of stages; no two run the same kind."""
+
+PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+_FAMILY_OF = {kind: family for family in FAMILIES for kind in family.KINDS}
+_DEEPEST = 32  # pipelines in pipelines; coremltools writes two
 
 
 def unsupported(spec: Message) -> list[str]:
-    """The model types, or settings of them, in a specification that are not evaluated here."""
+    """The kinds of stages, or settings of them, in a specification that are not evaluated here."""
     found: set[str] = set()
     for stage in _stages(spec):
-        kind = stage.WhichOneof("Type")
-        if kind in trees.KINDS:
-            found |= set(trees.unsupported(stage))
-        elif kind not in _EVALUATED:
-            found.add(kind)
-        elif kind == "glmClassifier":
-            glm = stage.glmClassifier
-            found |= {"glmClassifier with the probit link"} if glm.postEvaluationTransform != glm.Logit else set()
-            several = glm.classEncoding == glm.ReferenceClass and len(glm.weights) != 1
-            found |= {"glmClassifier with a reference class of several"} if several else set()
-        elif kind == "glmRegressor" and stage.glmRegressor.postEvaluationTransform != stage.glmRegressor.NoTransform:
-            found.add("glmRegressor with a link function")
+        kind = str(stage.WhichOneof("Type") or "a stage without a type")
+        family = _FAMILY_OF.get(kind)
+        with _telling(kind):
+            found |= set(family.unsupported(stage)) if family else {kind}
     return sorted(found)
 
 
-def classes_of(spec: Message) -> tuple[int | str, ...]:
-    """The labels in the order of the probabilities; empty where the model is no classifier."""
-    *_, last = _stages(spec)
-    kind = last.WhichOneof("Type")
-    return labels_of(getattr(last, kind)) if kind in ("glmClassifier", "treeEnsembleClassifier") else ()
+def classes_of(spec: Message) -> tuple[Label, ...]:
+    """The labels in the order of the probabilities; empty where the model is no classifier.
+
+    Raises:
+        ConversionError: the classifier does not hold together.
+    """
+    for stage in reversed(list(_stages(spec))):
+        kind = stage.WhichOneof("Type")
+        family = _FAMILY_OF.get(kind)
+        with _telling(kind):
+            labels = family.classes(stage) if family else ()
+        if labels:
+            return labels
+    return ()
 
 
 class Classic:
@@ -55,26 +58,34 @@ class Classic:
 
     Args:
         spec: the saved ``Model`` message, for which ``unsupported`` is empty.
+        depth: how many pipelines it stands in.
 
     Raises:
         ConversionError: a stage does not hold together.
     """
 
-    def __init__(self, spec: Message) -> None:
+    def __init__(self, spec: Message, depth: int = 0) -> None:
         self._outputs = [str(each.name) for each in spec.description.output]
-        self._stages: list[tuple[str, Callable[[Rows], Rows]]] = []
-        for stage in _stages(spec):
+        self._stages: list[tuple[str, Run]] = []
+        for stage in _models(spec, depth):
             kind = stage.WhichOneof("Type")
             with _telling(kind):
-                run = trees.Ensemble(stage).run if kind in trees.KINDS else partial(_EVALUATED[kind], stage)
+                run = Classic(stage, depth + 1).run if kind in PIPELINES else _FAMILY_OF[kind].opened(stage)
             self._stages.append((kind, run))
 
     def run(self, inputs: Rows) -> Rows:
-        """Compute every output for all rows of the inputs: feature -> (rows, …)."""
+        """Compute every output for all rows of the inputs: feature -> (rows, …).
+
+        Raises:
+            ConversionError: a stage cannot make anything of them; the error names the kind and the reason.
+        """
         known = dict(inputs)
         for kind, stage in self._stages:
-            with _telling(kind):
+            with _telling(kind), np.errstate(all="ignore"):  # infinite and NaN inputs give infinite and NaN answers
                 known |= stage(known)
+        missing = [name for name in self._outputs if name not in known]
+        if missing:
+            raise _broken(self._stages[-1][0] if self._stages else "pipeline", f"it does not make the output {missing[0]!r}")
         return {name: known[name] for name in self._outputs}
 
 
@@ -82,81 +93,33 @@ class Classic:
 def _telling(kind: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, IndexError) as exc:
-        raise ConversionError(
-            f"The stage {kind} cannot be run: {exc}.",
-            remedy="Get the model again from where it was made; it may be cut or altered.",
-        ) from exc
+    except KeyError as exc:
+        raise _broken(kind, f"{exc} is not there") from exc
+    except (ValueError, IndexError, OverflowError, MemoryError) as exc:
+        raise _broken(kind, str(exc) or type(exc).__name__) from exc
 
 
-def _stages(spec: Message) -> Iterator[Message]:
-    """The models of a pipeline, in order, with pipelines inside of it unrolled."""
+def _broken(kind: str, why: str) -> ConversionError:
+    return ConversionError(
+        f"The stage {kind} cannot be run: {why}.",
+        remedy="Give inputs that the model knows; if they are right, get the model again, it may be cut or altered.",
+    )
+
+
+def _stages(spec: Message, depth: int = 0) -> Iterator[Message]:
+    """The models of a pipeline, in order, with those of pipelines inside of it."""
+    for model in _models(spec, depth):
+        if model.WhichOneof("Type") in PIPELINES:
+            yield from _stages(model, depth + 1)
+        else:
+            yield model
+
+
+def _models(spec: Message, depth: int) -> list[Message]:
+    """The models of a pipeline; of any other model itself."""
     kind = spec.WhichOneof("Type")
-    if kind not in _PIPELINES:
-        yield spec
-        return
-    held = spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline
-    for each in held.models:
-        yield from _stages(each)
-
-
-def _glm_classifier(stage: Message, known: Rows) -> Rows:
-    glm = stage.glmClassifier
-    scores = _sigmoid(_linear(glm.weights, glm.offset, _only_input(stage, known)))
-    labels = labels_of(glm)
-    if scores.shape[1] == 1:  # two classes; the one row of weights speaks for the second
-        probabilities = np.column_stack([1 - scores, scores])
-    else:
-        probabilities = scores / scores.sum(axis=1, keepdims=True)
-    if probabilities.shape[1] != len(labels):
-        raise ValueError(f"{len(labels)} labels for {probabilities.shape[1]} probabilities")
-    return {
-        stage.description.predictedFeatureName: np.asarray(labels)[np.argmax(probabilities, axis=1)],
-        stage.description.predictedProbabilitiesName: probabilities,
-    }
-
-
-def _glm_regressor(stage: Message, known: Rows) -> Rows:
-    glm = stage.glmRegressor
-    values = _linear(glm.weights, glm.offset, _only_input(stage, known))
-    return {stage.description.output[0].name: values[:, 0] if values.shape[1] == 1 else values}
-
-
-def _scaler(stage: Message, known: Rows) -> Rows:
-    shift, scale = (np.asarray(values, dtype=np.float64) for values in (stage.scaler.shiftValue, stage.scaler.scaleValue))
-    return {stage.description.output[0].name: (_only_input(stage, known) + shift) * scale}
-
-
-def _feature_vectorizer(stage: Message, known: Rows) -> Rows:
-    parts = []
-    for column in stage.featureVectorizer.inputList:
-        part = known[column.inputColumn].astype(np.float64)
-        part = part.reshape(len(part), -1)
-        if part.shape[1] != column.inputDimensions:
-            raise ValueError(f"{column.inputColumn} has {part.shape[1]} numbers, not {column.inputDimensions}")
-        parts.append(part)
-    return {stage.description.output[0].name: np.concatenate(parts, axis=1)}
-
-
-_EVALUATED: Mapping[str, Callable[[Message, Rows], Rows]] = {
-    "glmClassifier": _glm_classifier,
-    "glmRegressor": _glm_regressor,
-    "scaler": _scaler,
-    "featureVectorizer": _feature_vectorizer,
-}
-
-
-def _only_input(stage: Message, known: Rows) -> _Doubles:
-    values = known[stage.description.input[0].name].astype(np.float64)
-    return values.reshape(len(values), -1)
-
-
-def _linear(weights: Message, offset: Message, values: _Doubles) -> _Doubles:
-    """(rows, features) -> (rows, regressors)."""
-    factors = np.asarray([list(row.value) for row in weights], dtype=np.float64)
-    return values @ factors.T + np.asarray(list(offset), dtype=np.float64)
-
-
-def _sigmoid(scores: _Doubles) -> _Doubles:
-    with np.errstate(over="ignore"):  # exp(800) is inf and the quotient 0, as it should be
-        return 1 / (1 + np.exp(-scores))
+    if kind not in PIPELINES:
+        return [spec]
+    if depth == _DEEPEST:
+        raise _broken(kind, f"more than {_DEEPEST} pipelines stand in each other")
+    return list((spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline).models)

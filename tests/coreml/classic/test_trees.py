@@ -246,7 +246,7 @@ def _shared(trees):
         (stump(feature=2), {}, "asks feature 2 of 2"),
         (stump(mode=9), {}, "behaviour 9"),
         (stump(), {"labels": (1, 2, 3)}, "3 labels for 2"),
-        (stump(feature=2**64 - 1), {}, "holds together"),
+        (stump(feature=2**64 - 1), {}, "cannot be run"),
     ],
 )
 def test_nodes_that_are_no_trees_are_refused(ensemble, fill, asked, told):
