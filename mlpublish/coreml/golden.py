@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml.compare import Answers, Difference, difference
-from mlpublish.coreml.evaluate import Model
 from mlpublish.errors import FormatError
 from mlpublish.formats.wire import Reader, dump
 
@@ -35,6 +34,15 @@ _read_header: Callable[[BinaryIO], tuple[tuple[int, ...], bool, np.dtype[np.gene
 _REMEDY = "Get the golden data again from where it was made; it may be cut or altered."
 
 
+class Asked(Protocol):
+    """What golden data asks: a saved model, opened by our evaluator or by Apple's runtime."""
+
+    classes: tuple[int | str, ...]
+
+    def predict_rows(self, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        """Feature -> (rows, …) becomes output -> (rows, …)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """Inputs, feature -> (rows, …), and the answers that are wanted to them."""
@@ -46,7 +54,7 @@ class Golden:
     def samples(self) -> int:
         return len(next(iter(self.inputs.values())))
 
-    def ask(self, model: Model, before_row: Callable[[], None] = lambda: None) -> Answers:
+    def ask(self, model: Asked, before_row: Callable[[], None] = lambda: None) -> Answers:
         """What a model says to the inputs, asked row by row.
 
         Args:
@@ -71,7 +79,7 @@ class Golden:
         wanted = self.answers.outputs
         return {name: difference(got, replace(self.answers, outputs={name: wanted[name]})) for name in wanted}
 
-    def replay(self, model: Model) -> Difference:
+    def replay(self, model: Asked) -> Difference:
         """Ask a model again and compare."""
         return difference(self.ask(model), self.answers)
 

@@ -69,7 +69,7 @@ def image_row(feature: Feature, value: Any) -> _Pixels:
         ConversionError: as ``image_rows``.
     """
     if is_picture(value):
-        return _ordered(feature, _pixels(feature, value)[np.newaxis])
+        return _ordered(feature, planes_of(feature, value)[np.newaxis])
     return _ordered(feature, np.asarray(value)[np.newaxis])
 
 
@@ -101,8 +101,12 @@ def _as_pillow_holds(feature: Feature, planes: _Pixels) -> NDArray[np.generic]:
     return np.ascontiguousarray(rgb.transpose(1, 2, 0).squeeze(2) if len(rgb) == 1 else rgb.transpose(1, 2, 0))
 
 
-def _pixels(feature: Feature, picture: Image) -> NDArray[np.generic]:
-    """A picture's pixels in the specification's colours: (channels, height, width)."""
+def planes_of(feature: Feature, picture: Image) -> NDArray[np.generic]:
+    """A picture's pixels in the specification's colours: (channels, height, width), of whatever size.
+
+    Raises:
+        ConversionError: its channels have more bits than the specification's.
+    """
     if feature.color_space == HALF:
         grey = picture if picture.mode in _DEEP else picture.convert("L")
         return np.asarray(grey, dtype=np.float32)[np.newaxis]

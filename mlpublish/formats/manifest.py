@@ -7,6 +7,7 @@ Which reader takes which version: docs/formats.md.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,6 +66,12 @@ class FileEntry:
     def from_record(cls, reader: Reader) -> FileEntry:
         crc = reader.optional("crc32", lambda name: reader.whole_number(name, most=0xFFFFFFFF))
         return replace(cls.from_reader(reader), crc=crc)
+
+
+def digest_of_files(files: Iterable[FileEntry]) -> str:
+    """One sha256 of several files: that of the lines that ``sha256sum`` prints of them, in the order of their paths."""
+    lines = (f"{entry.sha256}  {entry.path}\n" for entry in sorted(files, key=lambda entry: str(entry.path)))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,16 @@ class Manifest:
     def specification_version(self) -> int:
         """The highest of the models', 0 without a model."""
         return max((model.specification_version for model in self.models), default=0)
+
+    def files_of(self, model: ModelEntry) -> tuple[FileEntry, ...]:
+        """The files of one model, by their place in its package; a single file by its own name."""
+        inside = (entry for entry in self.files if model.path in (entry.path, *entry.path.parents))
+        return tuple(
+            replace(
+                entry, path=PurePosixPath(entry.path.name) if entry.path == model.path else entry.path.relative_to(model.path)
+            )
+            for entry in inside
+        )
 
     def to_bytes(self) -> bytes:
         return dump(

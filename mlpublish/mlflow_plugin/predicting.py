@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mlpublish.coreml import evaluate
-from mlpublish.coreml.inputs import as_rows
-from mlpublish.coreml.package import describe
+from mlpublish.coreml.apple import AppleModel
 from mlpublish.errors import RecipeError
-from mlpublish.formats.evidence import Feature
 from mlpublish.mlflow_plugin.deployments_errors import told
-from mlpublish.mlflow_plugin.frames import Rows, Runner, predict_frame
+from mlpublish.mlflow_plugin.frames import Runner, predict_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,61 +76,6 @@ def runner_for(path: Path, executor: str = "auto") -> Runner:
     if wanted == "apple" or (wanted == "auto" and platform.system() == "Darwin"):
         return AppleModel(path)
     return evaluate.load(path)
-
-
-class AppleModel:
-    """A saved model in Apple's runtime, through coremltools.
-
-    Raises:
-        RecipeError: this is no macOS.
-    """
-
-    classes: tuple[int | str, ...] = ()
-    """In alphabetical order, known from the first answer: Apple's dictionaries have no order."""
-
-    def __init__(self, path: Path) -> None:
-        if platform.system() != "Darwin":
-            raise RecipeError(
-                f"Apple's runtime is part of macOS, and this is {platform.system()}.",
-                remedy="Leave out the executor, or use 'mlpublish'.",
-                field="executor",
-            )
-        from coremltools.models import MLModel
-
-        self.description = describe(path)
-        self._model = MLModel(str(path))
-
-    def predict_rows(self, inputs: Rows) -> dict[str, NDArray[np.generic]]:
-        """As the evaluator's: feature -> (rows, …) becomes output -> (rows, …)."""
-        rows = as_rows(self.description.interface.inputs, inputs)
-        count = len(next(iter(rows.values())))
-        answers = self._model.predict([{name: _given(values[row]) for name, values in rows.items()} for row in range(count)])
-        self.classes, collected = collect(answers, self.description.interface.outputs)
-        return collected
-
-
-def collect(
-    answers: Sequence[Mapping[str, Any]], outputs: Sequence[Feature]
-) -> tuple[tuple[int | str, ...], dict[str, NDArray[np.generic]]]:
-    """Apple's answers, one dictionary a row, as arrays: the classes in their order, and output -> (rows, …).
-
-    Args:
-        answers: output -> its value: a number, a text, an array, or label -> probability.
-        outputs: the model's.
-    """
-    classes = tuple(next((sorted(value) for value in answers[0].values() if isinstance(value, dict)), ()))
-    collected = {each.name: np.stack([_array(answer[each.name], classes, each) for answer in answers]) for each in outputs}
-    return classes, collected
-
-
-def _array(value: Any, classes: tuple[int | str, ...], feature: Feature) -> NDArray[np.generic]:
-    array = np.asarray([value[label] for label in classes] if isinstance(value, dict) else value)
-    without_batch = feature.shape[1:] if len(feature.shape) > 1 and feature.shape[0] == 1 else array.shape
-    return array.reshape(without_batch)
-
-
-def _given(value: NDArray[np.generic]) -> Any:
-    return value if value.ndim else value.item()
 
 
 def _label(runner: Runner) -> str | None:

@@ -1,4 +1,4 @@
-"""Rows in, answers out, without MLflow: what Apple's runtime gives is put into the same arrays as the evaluator's."""
+"""Rows in, without MLflow: however they come, each input finds its own."""
 
 from __future__ import annotations
 
@@ -9,28 +9,6 @@ import pytest
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Feature
 from mlpublish.mlflow_plugin.frames import rows_of
-from mlpublish.mlflow_plugin.predicting import collect
-
-LABEL = Feature(name="classLabel", kind="int64", dtype="int64")
-PROBABILITY = Feature(name="classProbability", kind="dictionary", dtype="int64")
-
-
-def test_apples_dictionaries_become_columns_in_the_order_of_the_labels():
-    answers = [
-        {"classLabel": 10, "classProbability": {10: 0.75, 2: 0.25}},
-        {"classLabel": 2, "classProbability": {2: 0.5, 10: 0.5}},
-    ]
-    classes, found = collect(answers, (LABEL, PROBABILITY))
-    assert classes == (2, 10)
-    assert found["classLabel"].tolist() == [10, 2]
-    assert found["classProbability"].tolist() == [[0.25, 0.75], [0.5, 0.5]]
-
-
-def test_apples_arrays_lose_their_batch_of_one():
-    scores = Feature(name="scores", kind="multiArray", shape=(1, 3))
-    classes, found = collect([{"scores": np.array([[1.0, 2.0, 3.0]])}] * 2, (scores,))
-    assert (classes, found["scores"].shape) == ((), (2, 3))
-
 
 IMAGE = Feature(name="input", kind="multiArray", shape=(1, 2, 2))
 PLAIN = tuple(Feature(name=name, kind="double", dtype="float64") for name in ("a_b", "c"))
