@@ -19,6 +19,8 @@ from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints, room
 _INDEX_KINDS = {2: "UINT1", 4: "UINT2", 16: "UINT4", 64: "UINT6", 256: "UINT8"}
 """How many values a table of iOS16 may have -> the type of an index into it."""
 
+_AT_ONCE = 1 << 16  # numpy makes an eight-byte place of each index that it looks up
+
 
 def _affine_dequantize(quantized_data: Tensor, zero_point: Tensor, scale: Tensor, axis: Tensor) -> Tensor:
     """``scale * (quantized_data - zero_point)``; both are one number, or one per place along ``axis``."""
@@ -35,7 +37,7 @@ def _lut_to_dense_16(indices: Tensor, lut: Tensor, shape: Tensor) -> Tensor:
     """``lut`` is one table; ``indices`` are packed as tightly as its size allows."""
     if lut.ndim != 1 or len(lut) not in _INDEX_KINDS:
         raise ValueError(f"a table of the shape {lut.shape} is none of {', '.join(map(str, _INDEX_KINDS))} values")
-    return np.take(lut, _unpacked(indices, _INDEX_KINDS[len(lut)], shape))
+    return _vectors(lut[:, np.newaxis], _unpacked(indices, _INDEX_KINDS[len(lut)], shape))[..., 0]
 
 
 def _sparse_to_dense_16(nonzero_data: Tensor, mask: Tensor, shape: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ def _lut_to_dense(indices: Tensor, lut: Tensor, vector_axis: Tensor | None = Non
     room(*shape)
     if indices.size and int(indices.max()) >= values:
         raise ValueError(f"an index is beyond the table of {values} values")
-    found = lut.reshape(-1, vector)[_places(indices, tuple(tables), values)]
+    found = _vectors(lut.reshape(-1, vector), _places(indices, tuple(tables), values))
     return np.moveaxis(found, -1, axis + 1).reshape(shape)
 
 
@@ -128,6 +130,16 @@ def _places(indices: Tensor, tables: tuple[int, ...], values: int) -> Tensor:
     first = np.arange(math.prod(tables), dtype=np.int32).reshape(block) * np.int32(values)
     places: Tensor = indices.reshape(apart) + first
     return places.reshape(indices.shape)
+
+
+def _vectors(table: Tensor, places: Tensor) -> Tensor:
+    """The row of ``table`` at each place, on a new last axis; the places are known to be in it."""
+    flat, width = np.ascontiguousarray(places).reshape(-1), table.shape[1]
+    found = np.empty((flat.size, width), table.dtype)
+    for start in range(0, flat.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        np.take(table, flat[part], axis=0, out=found[part], mode="clip")
+    return found.reshape(*places.shape, width)
 
 
 OPS: Mapping[str, Handler] = {
