@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mlpublish.coreml import declared
+from mlpublish.coreml import halves
 from mlpublish.coreml.declared import Declared
 from mlpublish.coreml.mil_ops import OPS, OPSETS
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor
@@ -31,14 +31,14 @@ class Backend:
 
     Args:
         handlers: of large operations, by the same names as ``mil_ops.OPS``; what is not here runs in numpy.
-        rounded, widened, is_finite: as in ``declared``.
+        rounded, widened, is_finite: as in ``halves``.
     """
 
     name: str = "numpy"
     handlers: Mapping[str, Handler] = field(default_factory=dict)
-    rounded: Callable[[Tensor], Tensor] = declared.rounded
-    widened: Callable[[Tensor], Tensor] = declared.widened
-    is_finite: Callable[[Tensor], bool] = declared.is_finite
+    rounded: Callable[[Tensor], Tensor] = halves.rounded
+    widened: Callable[[Tensor], Tensor] = halves.widened
+    is_finite: Callable[[Tensor], bool] = halves.is_finite
 
     def handler(self, kind: str, opset: int, elements: int) -> Handler:
         """What runs an operation whose largest value has so many elements, and is known to ``mil_ops.handler_of``."""

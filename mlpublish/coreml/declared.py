@@ -101,19 +101,3 @@ def _shape(name: str, tensor: Message) -> tuple[int | None, ...] | None:
                 field=name,
             )
     return shape
-
-
-def widened(x: Tensor) -> Tensor:
-    """float16 as float32."""
-    return x.astype(np.float32)
-
-
-def rounded(x: Tensor) -> Tensor:
-    """A float32 array with every number rounded to float16, ties to even; beyond 65504 it is infinite."""
-    return x.astype(np.float16).astype(np.float32)
-
-
-def is_finite(x: Tensor) -> bool:
-    """Whether no number is infinite or NaN, for numbers as large as float16's: their sum of squares stays a float32."""
-    flat = x.ravel(order="K")
-    return bool(np.isfinite(np.dot(flat, flat)))

@@ -1,4 +1,4 @@
-"""Between float16 and float32, and whether numbers are finite: as in ``coreml.declared``, by torch."""
+"""Between float16 and float32, and whether numbers are finite: as in ``coreml.halves``, by torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import torch
 
-from mlpublish.coreml import declared
+from mlpublish.coreml import halves
 from mlpublish.coreml.mil_ops.tensor import Tensor
 
 _LARGE = 1024
@@ -16,18 +16,18 @@ _LARGE = 1024
 
 def widened(x: Tensor) -> Tensor:
     """float16 as float32."""
-    return torch.from_numpy(x).float().numpy() if x.size >= _LARGE and _is_taken(x) else declared.widened(x)
+    return torch.from_numpy(x).float().numpy() if x.size >= _LARGE and _is_taken(x) else halves.widened(x)
 
 
 def rounded(x: Tensor) -> Tensor:
     """Every number rounded to float16, ties to even."""
-    return torch.from_numpy(x).half().float().numpy() if x.size >= _LARGE and _is_taken(x) else declared.rounded(x)
+    return torch.from_numpy(x).half().float().numpy() if x.size >= _LARGE and _is_taken(x) else halves.rounded(x)
 
 
 def is_finite(x: Tensor) -> bool:
     """Whether no number is infinite or NaN."""
     if x.size < _LARGE or not _is_taken(x):
-        return declared.is_finite(x)
+        return halves.is_finite(x)
     return bool(torch.from_numpy(x).sum().isfinite())
 
 
