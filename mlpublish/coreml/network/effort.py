@@ -1,0 +1,52 @@
+"""How much arithmetic a file may ask for: a model is untrusted input, and a loop or a kernel without end is a hang.
+
+Counted in multiplications of a matrix product, the cheapest thing there is; a number that is touched one by one is as dear as
+sixteen of them, a layer as a hundred thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+PER_ROW = 1 << 38
+"""Multiplications for one row: three times what the dearest networks for phones need."""
+
+PER_LAYER = 1 << 17
+_PER_NUMBER = 16
+
+_left: ContextVar[int | None] = ContextVar("left", default=None)
+
+
+@contextmanager
+def allowed(rows: int) -> Iterator[None]:
+    """Inside, ``spend`` counts against what is allowed for so many rows."""
+    token = _left.set(PER_ROW * rows)
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def spend(multiplications: int) -> None:
+    """Ask before a matrix product.
+
+    Raises:
+        ValueError: more was asked for than is allowed.
+    """
+    left = _left.get()
+    if left is None:
+        return
+    if multiplications > left:
+        raise ValueError("the network asks for more arithmetic than any network for a phone")
+    _left.set(left - multiplications)
+
+
+def touch(numbers: int) -> None:
+    """Ask before so many numbers are made or looked at one by one.
+
+    Raises:
+        ValueError: more was asked for than is allowed.
+    """
+    spend(numbers * _PER_NUMBER)
