@@ -69,6 +69,7 @@ def measure(
         executor=EXECUTOR,
         twin=twin,
         points=points_of(got, expected),
+        not_finite=None if model.not_finite is None else model.not_finite.told,
     )
 
 
@@ -102,7 +103,8 @@ def _numbers(report: ParityReport) -> str:
         numbers += f"; labels agree on {report.label_agreement:.2%}, needed {report.tolerance.labels:.2%}"
     worst = report.worst
     most = "" if worst is None else f"; most in {worst.told}"
-    return f"{numbers}, over {report.samples} samples{most}"
+    why = "" if report.not_finite is None else f". {report.not_finite}"
+    return f"{numbers}, over {report.samples} samples{most}{why}"
 
 
 def _way_out(report: ParityReport) -> str:

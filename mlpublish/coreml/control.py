@@ -41,6 +41,12 @@ class NotFinite:
     kind: str
     row: int = 0
 
+    @property
+    def told(self) -> str:
+        """In one sentence, without its full stop."""
+        what = "overflows float16 (65504)" if self.kind == "overflow" else "is no number (NaN)"
+        return f"The first of its variables that {what} is {self.name!r}, which {self.operation} gives, in sample {self.row}"
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

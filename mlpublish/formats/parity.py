@@ -110,6 +110,7 @@ class ParityReport(Shown):
         twin: for a float16 model, the same comparison for its float32 twin.
         points: what was compared, output by output. It is kept in memory alone, for plots: no record, manifest or JSON has it,
             and two reports are equal without it.
+        not_finite: in one sentence, which float16 variable of the file overflowed first; kept in memory alone, as ``points``.
     """
 
     samples: int
@@ -120,6 +121,7 @@ class ParityReport(Shown):
     executor: str
     twin: ParityReport | None = None
     points: tuple[Points, ...] = field(default=(), compare=False)
+    not_finite: str | None = field(default=None, compare=False)
 
     @property
     def passed(self) -> bool:

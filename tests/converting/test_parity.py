@@ -279,3 +279,16 @@ def test_points_stay_in_memory(judged, digits, converted, tmp_path):
     made = bundle(replace(kept, parity=report), out=tmp_path)
     assert b"points" not in made.manifest.to_bytes()
     assert made.sha256 == bundle(kept, out=tmp_path / "again").sha256
+
+
+def test_an_overflow_of_float16_is_told_with_the_variable_and_the_operation(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Large(torch.nn.Module):
+        def forward(self, x):
+            return torch.sin((x * 5000) / 5000)
+
+    rows = np.asarray([[1, 2], [3, 4], [5, 60]], np.float32)
+    with pytest.raises(ParityError, match=r"overflows float16 .*, which mul gives, in sample 2") as refused:
+        convert(Large().eval(), name="large", samples=rows, precision="float16", out=tmp_path, progress=False)
+    assert refused.value.report.not_finite is not None
