@@ -10,7 +10,17 @@ import numpy as np
 
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, room
 from mlpublish.coreml.mil_ops.transposed_convolution import conv_transpose
-from mlpublish.coreml.mil_ops.windows import CHUNK, Windows, blocks, bounded, padded, windows_over
+from mlpublish.coreml.mil_ops.windows import (
+    CHUNK,
+    SLOW,
+    Windows,
+    blocks,
+    bounded,
+    check_bias,
+    padded,
+    padded_size,
+    windows_over,
+)
 
 _IN_CACHE = 1 << 16  # elements: what is added up position by position stays near the processor
 
@@ -39,7 +49,9 @@ def placed(
     windows = windows_over(
         x.shape[2:], weight.shape[2:], strides=strides, pad_type=pad_type, pad=pad, dilations=dilations
     )  # fmt: skip
-    bounded(math.prod(room(x.shape[0], weight.shape[0], *windows.counts)) * weight.shape[1] * windows.positions)
+    padded_size(x, windows)
+    results = math.prod(room(x.shape[0], weight.shape[0], *windows.counts))
+    bounded(results * weight.shape[1] * windows.positions, each=SLOW if weight.shape[1] == 1 else 1)
     return windows
 
 
@@ -55,6 +67,7 @@ def _conv(
 ) -> Tensor:
     """``x`` (n, in, …), ``weight`` (out, in / groups, …) -> (n, out, …)."""
     windows = placed(x, weight, strides, pad_type, pad, dilations, groups)
+    check_bias(bias, weight.shape[0])
     wide, parts = padded(x, windows), int(groups)
     if weight.shape[1] == 1 and windows.positions <= 1024:
         out = _per_channel(wide, weight, windows)
@@ -62,20 +75,8 @@ def _conv(
         out = _pointwise(wide, weight, windows, parts)
     else:
         out = _unrolled(wide, weight, windows, parts)
-    return with_bias(out, bias)
-
-
-def with_bias(out: Tensor, bias: Tensor | None) -> Tensor:
-    """Add a bias per channel to a fresh result.
-
-    Raises:
-        ValueError: there is another number of them.
-    """
-    if bias is None:
-        return out
-    if bias.size != out.shape[1]:
-        raise ValueError(f"{bias.size} biases are not one for each of {out.shape[1]} channels")
-    out += bias.reshape(-1, *[1] * (out.ndim - 2))
+    if bias is not None:
+        out += bias.reshape(-1, *[1] * (out.ndim - 2))
     return out
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints, room
-from mlpublish.coreml.mil_ops.windows import Windows, bounded, padded, windows_over
+from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints
+from mlpublish.coreml.mil_ops.windows import SLOW, Windows, bounded, padded, padded_size, windows_over
 
 
 def placed(
@@ -26,18 +26,8 @@ def placed(
     windows = windows_over(
         x.shape[2:], ints(kernel_sizes), strides=strides, pad_type=pad_type, pad=pad, ceil_mode=bool(ceil_mode)
     )  # fmt: skip
-    bounded(padded_size(x, windows) * sum(windows.kernel))
+    bounded(padded_size(x, windows) * sum(windows.kernel), each=SLOW)
     return windows
-
-
-def padded_size(x: Tensor, windows: Windows) -> int:
-    """Elements of the input with its padding.
-
-    Raises:
-        ValueError: they are too many.
-    """
-    wide = [size + sum(pad) + over for size, pad, over in zip(x.shape[2:], windows.pads, windows.beyond, strict=True)]
-    return int(np.prod(room(*x.shape[:2], *wide), dtype=np.int64))
 
 
 def _max_pool(

@@ -55,6 +55,7 @@ def _checked(x: Tensor, states: tuple[Tensor, ...], w_ih: Tensor, w_hh: Tensor, 
         raise ValueError("a sequence of no steps leaves no state")
     room(*x.shape[:2], gates * hidden)
     bounded(x.shape[0] * x.shape[1] * gates * hidden * (x.shape[2] + hidden))
+    bounded(len(x), each=1 << 20)  # a step takes its time, however small
 
 
 def _walked(

@@ -42,6 +42,11 @@ def _linear(mode: str) -> Callable[[Tensor, int, int], Tensor]:
     return along
 
 
+def linear(x: Tensor, sizes: Sequence[int], mode: str) -> Tensor:
+    """The last axes in other sizes, linear between two elements."""
+    return resized(x, sizes, _linear(mode))
+
+
 def _nearest(*, centred: bool) -> Callable[[Tensor, int, int], Tensor]:
     def along(x: Tensor, axis: int, size: int) -> Tensor:
         return np.take(x, nearest(x.shape[axis], size, centred=centred), axis) if size != x.shape[axis] else x
@@ -98,7 +103,7 @@ def _upsample_bilinear(
     half_pixel_centers: Tensor | bool | None = None,
 ) -> Tensor:
     mode = corner_mode(align_corners, half_pixel_centers)
-    return resized(x, upsampled(x, scale_factor_height, scale_factor_width), _linear(mode))
+    return linear(x, upsampled(x, scale_factor_height, scale_factor_width), mode)
 
 
 def _upsample_nearest_neighbor(
@@ -125,7 +130,7 @@ def _resize_bilinear(
     target_size_width: Tensor | int = 1,
     sampling_mode: str = "DEFAULT",
 ) -> Tensor:
-    return resized(x, target(x, target_size_height, target_size_width), _linear(sampling_mode))
+    return linear(x, target(x, target_size_height, target_size_width), sampling_mode)
 
 
 def _resize_nearest_neighbor(x: Tensor, target_size_height: Tensor | int, target_size_width: Tensor | int) -> Tensor:
@@ -154,7 +159,7 @@ def _resize(
 ) -> Tensor:
     sizes = resize_sizes(x, shape, resized_dims)
     if interpolation_mode == "LINEAR":
-        return resized(x, sizes, _linear(sampling_mode)).astype(x.dtype, copy=False)
+        return linear(x, sizes, sampling_mode).astype(x.dtype, copy=False)
     if interpolation_mode != "NEAREST_NEIGHBOR":
         raise ValueError(f"there is no interpolation mode {interpolation_mode}")
     return resized(x, sizes, _nearest(centred=True) if sampling_mode == "DEFAULT" else _nearest_point(sampling_mode))

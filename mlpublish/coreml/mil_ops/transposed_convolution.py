@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mlpublish.coreml.mil_ops.tensor import Tensor, ints, room
-from mlpublish.coreml.mil_ops.windows import bounded, each_axis, sides
+from mlpublish.coreml.mil_ops.windows import bounded, check_bias, each_axis, sides
 
 _MAX_POSITIONS = 1 << 16  # of a kernel; each is one step of the loop below
 
@@ -115,6 +115,7 @@ def conv_transpose(
     """``x`` (n, in, …), ``weight`` (in, out / groups, …) -> (n, out, …)."""
     plan = spread(x, weight, pad, output_shape, pad_type.lower(), strides, dilations, groups)
     parts, n = int(groups), x.shape[0]
+    check_bias(bias, weight.shape[1] * parts)
     columns = x.reshape(n, parts, x.shape[1] // parts, -1)
     filters = np.moveaxis(
         weight.reshape(parts, x.shape[1] // parts, weight.shape[1], *weight.shape[2:]), (0, 1, 2), (-3, -1, -2)
@@ -129,9 +130,7 @@ def conv_transpose(
         made = np.matmul(filters[position], columns)
         out[(slice(None), slice(None), slice(None), *here)] += made.reshape(n, parts, -1, *x.shape[2:])
     kept = tuple(slice(first, first + size) for first, size in zip(plan.before, plan.sizes, strict=True))
-    cut = np.ascontiguousarray(out.reshape(n, -1, *ends)[(slice(None), slice(None), *kept)])
+    cut = np.array(out.reshape(n, weight.shape[1] * parts, *ends)[(slice(None), slice(None), *kept)])
     if bias is not None:
-        if bias.size != cut.shape[1]:
-            raise ValueError(f"{bias.size} biases are not one for each of {cut.shape[1]} channels")
-        cut = cut + bias.reshape(-1, *[1] * (x.ndim - 2))
+        cut += bias.reshape(-1, *[1] * (x.ndim - 2))
     return cut

@@ -18,6 +18,9 @@ from mlpublish.coreml.mil_ops.tensor import Tensor, ints, room
 MAX_WORK = 1 << 40
 """Multiplications of one operation: some hundred times a large vision model's, a minute of two cores."""
 
+SLOW = 32
+"""How many multiplications of a matrix product take the time of one that is made element by element."""
+
 CHUNK = 1 << 21
 """Elements that are unrolled at a time (8 MiB of float32): windows overlap, all of them may be a thousand times the input."""
 
@@ -155,6 +158,16 @@ def _same(size: int, reach: int, step: int, *, lower: bool) -> tuple[int, int]:
     return (more, less) if lower else (less, more)
 
 
+def padded_size(x: Tensor, windows: Windows) -> int:
+    """Elements of the input with its padding.
+
+    Raises:
+        ValueError: they are too many.
+    """
+    wide = [size + sum(pad) + over for size, pad, over in zip(x.shape[2:], windows.pads, windows.beyond, strict=True)]
+    return int(np.prod(room(*x.shape[:2], *wide), dtype=np.int64))
+
+
 def padded(x: Tensor, windows: Windows, fill: float = 0.0) -> Tensor:
     """A tensor (n, channels, …) with the padding around it; the tensor itself where there is none.
 
@@ -173,14 +186,27 @@ def padded(x: Tensor, windows: Windows, fill: float = 0.0) -> Tensor:
     return out
 
 
-def bounded(work: int) -> None:
-    """Refuse what nobody would wait for.
+def check_bias(bias: Tensor | None, channels: int) -> None:
+    """Refuse a bias that is not one number per channel.
 
     Raises:
-        ValueError: there are more multiplications than ``MAX_WORK``.
+        ValueError: it is not.
     """
-    if work > MAX_WORK:
-        raise ValueError(f"{work} multiplications are not made: at most {MAX_WORK} are")
+    if bias is not None and bias.shape != (channels,):
+        raise ValueError(f"a bias {bias.shape} is not one number for each of {channels} channels")
+
+
+def bounded(work: int, *, each: int = 1) -> None:
+    """Refuse what nobody would wait for.
+
+    Args:
+        work: how many multiplications, or things that take as long as ``each`` of them.
+
+    Raises:
+        ValueError: there are more than ``MAX_WORK``.
+    """
+    if work * each > MAX_WORK:
+        raise ValueError(f"{work} multiplications are not made: at most {MAX_WORK // each} are")
 
 
 def blocks(sizes: Sequence[int], limit: int) -> Iterator[tuple[slice, ...]]:

@@ -96,7 +96,6 @@ BOXES = [
         )
         for mode in BOX_MODES
     ],
-    cut("images named by the boxes", x=N.f(3, 2, 4, 4), roi=roi((2, 0, 0, 3, 3), (0, 1, 1, 2, 3)), **size(2, 2)),
     cut(
         "padded",
         ONLY_16,
