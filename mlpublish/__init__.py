@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlpublish.formats.evidence import ParityReport, Tolerance
     from mlpublish.formats.manifest import Manifest
     from mlpublish.formats.status import Reason, UpdateStatus
+    from mlpublish.inspecting.compare_on_mac import compare_on_mac
+    from mlpublish.inspecting.inspect import inspect
     from mlpublish.publishing.publish import publish
     from mlpublish.recipe import release
     from mlpublish.reports import CheckReport, PlanReport, VerifyReport
@@ -49,7 +51,9 @@ _HOMES = {
     "bundle": "mlpublish.bundling.bundle",
     "channel": "mlpublish.repository.channels",
     "check": "mlpublish.checking.check",
+    "compare_on_mac": "mlpublish.inspecting.compare_on_mac",
     "convert": "mlpublish.converting.convert",
+    "inspect": "mlpublish.inspecting.inspect",
     "plan": "mlpublish.repository.plan",
     "publish": "mlpublish.publishing.publish",
     "release": "mlpublish.recipe",
@@ -76,7 +80,9 @@ __all__ = [
     "bundle",
     "channel",
     "check",
+    "compare_on_mac",
     "convert",
+    "inspect",
     "plan",
     "publish",
     "release",

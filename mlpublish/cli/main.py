@@ -19,6 +19,8 @@ _VERBS = {
     "bundle": ("bundle", "Put converted models and other files into one reproducible zip."),
     "sign": ("sign", "Make a bundle a numbered release of an app, with one signature."),
     "verify": ("verify", "Verify a bundle, a release or a repository, offline."),
+    "inspect": ("inspect", "Tell what a model or a bundle is: interface, contents, sizes, origin, what is wrong."),
+    "compare-on-mac": ("compare_on_mac", "On a Mac: golden inputs through Apple's runtime and ours, and a result to show."),
     "publish": ("publish", "Hand a signed release to a server or a folder."),
     "channel": ("channel", "Say what a channel offers: set, list, show, rollout, pause, resume, rollback, remove."),
     "plan": ("plan", "Say who would get what from a channel, and why not; nothing is downloaded or signed."),

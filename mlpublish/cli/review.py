@@ -61,10 +61,20 @@ def list_(only_open: bool, **where: Any) -> None:
 @click.argument("change", required=False)
 @_where
 @click.option("--save", type=click.Path(path_type=Path), metavar="DIR", help="Write it into a folder, to be signed elsewhere.")
+@click.option(
+    "--mac-result",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Show with it what compare-on-mac wrote of its bundle; one of other bytes is refused.",
+)
 @outcome.options
-def show(change: str | None, save: Path | None, **where: Any) -> None:
+def show(change: str | None, save: Path | None, mac_result: Path | None, **where: Any) -> None:
     """What a change does, recomputed here from what is verified; its bundle is held against what would be signed."""
-    outcome.tell("review.show", _look(change, save, where))
+    from mlpublish.formats.mac_result import MacResult
+
+    result = None if mac_result is None else MacResult.read(mac_result)
+    report = _look(change, save, where)
+    outcome.tell("review.show", report if result is None else report.with_mac_result(result))
 
 
 @command.command()

@@ -66,6 +66,11 @@ class Archive(ReadArchive[Entry]):
         if crc != entry.crc:
             raise broken(f"the CRC of {entry.name} does not hold")
 
+    def piece(self, entry: Entry, offset: int, length: int) -> bytes:
+        """A part of a file's content, whose CRC is not checked by that; shorter where the file ends."""
+        self._stream.seek(entry.start + offset)
+        return self._stream.read(max(0, min(length, entry.length - offset)))
+
     def all_digests(self, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[Digests, str]:
         """``digests``, and the archive's own sha256, from one reading.
 

@@ -7,7 +7,7 @@ says what a Mac answered, by the word of whoever hands it over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -90,7 +90,7 @@ class ModelOnMac:
     digest: str
     samples: int
     compared: tuple[Compared, ...] = ()
-    failed: Mapping[str, str] = MappingProxyType({})
+    failed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from securesystemslib.signer import Key
 
 from mlpublish.artifacts import Bundle
-from mlpublish.errors import VerificationError
+from mlpublish.errors import RecipeError, VerificationError
+from mlpublish.formats.mac_result import MacResult
 from mlpublish.formats.manifest import ModelEntry
 from mlpublish.formats.parity import parity_rows
 from mlpublish.repository.change_state import OPEN_STATES
@@ -40,6 +41,7 @@ class ChangeReport(Shown):
         reviews: what holders of its roles provably said to it.
         bundles: release number -> the bundle that it adds, held against the role byte for byte.
         findings: what is allowed and still worth a thought.
+        mac: how a bundle's models answered on a Mac, by the word of whoever handed that over; it is of these very bytes.
     """
 
     app_id: str
@@ -51,6 +53,25 @@ class ChangeReport(Shown):
     names: Mapping[str, str]
     bundles: Mapping[int, Bundle]
     findings: tuple[Lint, ...]
+    mac: MacResult | None = None
+
+    def with_mac_result(self, result: MacResult) -> ChangeReport:
+        """The same with what ``compare-on-mac`` wrote of a bundle that it adds.
+
+        Raises:
+            RecipeError: the change adds no bundle.
+            DigestMismatch: the result is of other bytes.
+        """
+        if not self.bundles:
+            raise RecipeError(
+                f"Change {self.change.id} adds no bundle, and a result of a Mac is of one.",
+                remedy="Leave out the result.",
+                field="mac_result",
+            )
+        bundles = list(self.bundles.values())
+        bundle = next((each for each in bundles if each.sha256 == result.bundle_sha256), bundles[0])
+        result.hold(bundle.manifest, sha256=bundle.sha256)
+        return replace(self, mac=result)
 
     @property
     def missing(self) -> int:
@@ -75,6 +96,8 @@ class ChangeReport(Shown):
             shown[f"does {index}"] = f"{each.role}  {self._short(each)}"
         for number, bundle in self.bundles.items():
             shown |= self._bundle_rows(number, bundle)
+        if self.mac is not None:
+            shown |= {name: shortened(str(value)) for name, value in self.mac.rows().items() if name != "bundle"}
         for index, need in enumerate(self.needs, 1):
             shown[f"signatures {index}"] = need.sentence
         for index, review in enumerate(self.reviews, 1):
@@ -116,6 +139,7 @@ class ChangeReport(Shown):
                 for model in bundle.manifest.models
             },
             "findings": [{"role": each.role, "problem": each.problem, "remedy": each.remedy} for each in self.findings],
+            "mac_result": None if self.mac is None else self.mac.to_dict(),
             "not_proven": list(self.not_proven),
         }
 

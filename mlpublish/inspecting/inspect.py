@@ -1,0 +1,173 @@
+"""Look at a model, or at what models came in, and tell what is there: nothing is run, what can be told is not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import file_digest
+from io import BufferedReader
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlpublish.artifacts import ConvertedModel
+from mlpublish.coreml.converted import check_unchanged
+from mlpublish.coreml.package import SUFFIXES
+from mlpublish.errors import FormatError, MlpublishError, NotFound
+from mlpublish.formats.archive import Archive
+from mlpublish.formats.mac_result import MacResult
+from mlpublish.formats.manifest import MANIFEST_PATH, Manifest, ModelEntry
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader, digest_of
+from mlpublish.inspecting.facts import Evidence, ModelFacts
+from mlpublish.inspecting.files import InZip, OnDisk, readable
+from mlpublish.inspecting.inspection import BundleFacts, Inspection
+from mlpublish.inspecting.model import describe
+from mlpublish.trust.bundles import check_contents
+
+_RELEASE = "release.json"
+_GOLDEN = "golden.json"
+_REMEDY = "Name a .mlmodel, an .mlpackage, a bundle (zip or unpacked), a release's folder or the folder that convert wrote."
+
+
+def inspect(what: str | Path, *, mac_result: str | Path | None = None) -> Inspection:
+    """Tell what a model or a bundle is: kind, interface, contents, sizes, where it came from, and what is wrong with it.
+
+    Args:
+        what: a ``.mlmodel``, an ``.mlpackage``, a bundle's zip, the folder that it was unpacked into, a release's folder, or
+            the folder that ``convert`` wrote.
+        mac_result: what ``compare_on_mac`` wrote of this bundle, to be shown with it.
+
+    Returns:
+        An Inspection; what is broken in it, or not evaluated, is told there.
+
+    Raises:
+        NotFound: nothing is there.
+        FormatError, BundleError: there is nothing that can be described.
+        DigestMismatch: the result of the Mac is of other bytes.
+    """
+    path = readable(Path(what))
+    found = _inspected(path)
+    return found if mac_result is None else found.with_mac_result(MacResult.read(Path(mac_result)))
+
+
+def _inspected(path: Path) -> Inspection:
+    if path.suffix in SUFFIXES:
+        return _bare(path)
+    if path.is_file():
+        return _in_zip(path)
+    if (path / _RELEASE).is_file():
+        return _release(path)
+    if (path / MANIFEST_PATH).is_file():
+        return _unpacked(path)
+    if records := sorted(path.glob("*.converted.json")):
+        return _converted(path, records)
+    if (path / "Manifest.json").is_file():
+        return _bare(path)
+    raise FormatError(f"{path} is nothing that can be inspected.", remedy=_REMEDY, field="what")
+
+
+def _bare(path: Path) -> Inspection:
+    return Inspection(what=path.name, kind="model", models=(_on_disk(path),))
+
+
+def _on_disk(path: Path, evidence: Evidence | None = None) -> ModelFacts:
+    with OnDisk(path) as files:
+        return describe(path.name, files, evidence)
+
+
+def _converted(path: Path, records: list[Path]) -> Inspection:
+    models: list[ModelFacts] = []
+    findings: list[str] = []
+    for record in records:
+        with _finding(findings):
+            model = ConvertedModel.read(record)
+            golden = None if model.golden is None else _samples((model.golden / _GOLDEN).read_bytes())
+            models.append(_on_disk(model.path, Evidence(parity=model.parity, provenance=model.provenance, golden=golden)))
+            check_unchanged(model)
+    if not models:
+        raise FormatError(f"{path} holds no model that can be read: {' '.join(findings)}", remedy=_REMEDY, field="what")
+    return Inspection(what=path.name, kind="converted model", models=tuple(models), findings=tuple(findings))
+
+
+def _unpacked(path: Path) -> Inspection:
+    from mlpublish.trust.unpacked import read_unpacked
+
+    content = (path / MANIFEST_PATH).read_bytes()
+    manifest = Manifest.from_bytes(content)
+    models: list[ModelFacts] = []
+    findings: list[str] = []
+    with _finding(findings):
+        read_unpacked(path)
+    for entry in manifest.models:
+        with _finding(findings):
+            models.append(_on_disk(path / entry.path, _evidence(entry, path / str(entry.golden) / _GOLDEN)))
+    bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content))
+    return Inspection(what=path.name, kind="unpacked bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
+
+
+def _in_zip(path: Path) -> Inspection:
+    models: list[ModelFacts] = []
+    findings: list[str] = []
+    with path.open("rb") as stream, TemporaryDirectory(prefix="mlpublish-inspect-") as scratch:
+        archive = Archive.read(stream)
+        content = archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT)
+        manifest = Manifest.from_bytes(content)
+        sha256 = _checked(archive, manifest, stream, findings)
+        for place, entry in enumerate(manifest.models):
+            with _finding(findings):
+                models.append(_zipped(archive, manifest, entry, Path(scratch, str(place))))
+    bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content), sha256=sha256, length=archive.length)
+    return Inspection(what=path.name, kind="bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
+
+
+def _checked(archive: Archive, manifest: Manifest, stream: BufferedReader, findings: list[str]) -> str:
+    """The zip's sha256, whether or not its manifest says what is inside."""
+    found: list[str] = []
+    with _finding(findings):
+        digests, sha256 = archive.all_digests()
+        found.append(sha256)
+        check_contents(manifest, digests)
+    if not found:
+        stream.seek(0)
+        found.append(file_digest(stream, "sha256").hexdigest())
+    return found[0]
+
+
+def _zipped(archive: Archive, manifest: Manifest, entry: ModelEntry, scratch: Path) -> ModelFacts:
+    files = InZip(archive, entry.path, manifest.files_of(entry), scratch)
+    golden = None if entry.golden is None else _samples(archive.content(f"{entry.golden}/{_GOLDEN}", at_most=MAX_DOCUMENT))
+    return describe(entry.path.name, files, Evidence(parity=entry.parity, provenance=entry.provenance, golden=golden))
+
+
+def _release(path: Path) -> Inspection:
+    reader = Reader.parse((path / _RELEASE).read_bytes(), what=_RELEASE)
+    said = {
+        "release": str(reader.whole_number("number", least=1)),
+        "of": reader.text("app"),
+        "version": reader.text("app_version"),
+        "for": reader.text("platform"),
+    }
+    bundle = path / reader.relative_path("bundle")
+    if not bundle.is_file():
+        raise NotFound(f"{bundle.name} is not in {path}.", remedy="Get the release again.", field="bundle")
+    return replace(_in_zip(bundle), what=path.name, kind="release", release=said)
+
+
+def _evidence(entry: ModelEntry, golden: Path) -> Evidence:
+    kept = None if entry.golden is None else _samples(golden.read_bytes())
+    return Evidence(parity=entry.parity, provenance=entry.provenance, golden=kept)
+
+
+def _samples(index: bytes) -> int:
+    return Reader.parse(index, what=_GOLDEN).whole_number("samples")
+
+
+@contextmanager
+def _finding(findings: list[str]) -> Iterator[None]:
+    """What goes wrong inside is told, and the work goes on."""
+    try:
+        yield
+    except MlpublishError as exc:
+        findings.append(exc.problem)
+    except OSError as exc:
+        findings.append(f"{exc.filename or 'A file'} cannot be read: {exc.strerror or exc}.")
