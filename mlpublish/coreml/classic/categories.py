@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpublish.coreml.classic import dictionaries
 from mlpublish.coreml.classic.stage import Array, Label, Places, Rows, Run, answer, input_of, kind_of
 from mlpublish.coreml.mil_ops.tensor import room
 from mlpublish.coreml.schema import Message
@@ -63,7 +64,7 @@ def _dense(places: Places, size: int) -> Array:
 
 
 def _sparse(places: Places) -> Array:
-    return _objects([{place: 1.0} if place >= 0 else {} for place in places.tolist()])
+    return dictionaries.column([{place: 1.0} if place >= 0 else {} for place in places.tolist()])
 
 
 def _mapping(stage: Message) -> Run:
@@ -92,47 +93,14 @@ def _vectorizer(stage: Message) -> Run:
     is_sparse = bool(stage.description.output) and kind_of(stage.description.output[0]) == "dictionaryType"
 
     def run(known: Rows) -> Rows:
-        rows = dictionaries(input_of(stage, known))
+        rows = dictionaries.read(input_of(stage, known))
         strange = [key for each in rows for key in each if key not in places]
         if strange:
             raise ValueError(f"the key {strange[0]!r} is none of its {size}")
         placed = [{places[key]: float(value) for key, value in each.items()} for each in rows]
-        return answer(stage, _objects(placed) if is_sparse else spread(placed, size))
+        return answer(stage, dictionaries.column(placed) if is_sparse else dictionaries.spread(placed, size))
 
     return run
-
-
-def dictionaries(values: Array) -> list[dict[Any, Any]]:
-    """The dictionaries of a column.
-
-    Raises:
-        ValueError: a row is none.
-    """
-    rows = values.reshape(len(values), -1)[:, 0].tolist() if values.ndim > 1 else values.tolist()
-    if not all(isinstance(each, dict) for each in rows):
-        raise ValueError("its input is no dictionary")
-    return list(rows)
-
-
-def spread(placed: list[dict[Any, Any]], size: int) -> Array:
-    """Sparse rows, place -> value, as (rows, size).
-
-    Raises:
-        ValueError: a place is out of range, or that is more room than there is.
-    """
-    found = np.zeros(room(len(placed), size))
-    rows = [row for row, each in enumerate(placed) for _ in each]
-    columns = [int(place) for each in placed for place in each]
-    if columns and not 0 <= min(columns) <= max(columns) < size:
-        raise ValueError(f"a place from {min(columns)} to {max(columns)} of {size}")
-    found[rows, columns] = [float(value) for each in placed for value in each.values()]
-    return found
-
-
-def _objects(rows: list[dict[Any, Any]]) -> Array:
-    found = np.empty(len(rows), dtype=object)
-    found[:] = rows
-    return found
 
 
 def _listed(held: Message, oneof: str) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpublish.coreml.classic import dictionaries
 from mlpublish.coreml.classic.stage import Array, Label, Rows, Run, answer, doubles, kind_of
 from mlpublish.coreml.schema import Message
 
@@ -77,30 +78,25 @@ def _value(held: Message, kind: str) -> Any:
 
 
 def _replaced(values: Array, imputed: Array, missing: float | str) -> Array:
-    if (values.dtype.kind in "fiub") == isinstance(missing, str) and values.dtype.kind != "O":
-        if isinstance(missing, float) and math.isnan(missing):
-            return values
-        raise ValueError("its input is not of the type that it replaces")
-    if imputed.ndim and values.reshape(len(values), -1).shape[1] != len(imputed):
-        raise ValueError(f"{len(imputed)} imputed values for rows of the shape {values.shape[1:]}")
+    if values.dtype.kind not in ("UO" if imputed.dtype.kind == "U" else "fiub"):
+        raise ValueError("its input is not of the type that it imputes")
     rows = values.reshape(len(values), -1)
-    is_missing = rows != rows if isinstance(missing, float) and math.isnan(missing) else rows == missing
+    if imputed.ndim and rows.shape[1] != len(imputed):
+        raise ValueError(f"{len(imputed)} imputed values for rows of the shape {values.shape[1:]}")
+    is_missing = rows != rows if isinstance(missing, float) and math.isnan(missing) else rows == np.asarray(missing)
     return np.where(is_missing, imputed, rows).reshape(values.shape)
 
 
 def _filled(values: Array, imputed: dict[Any, float]) -> Array:
     """Dictionaries, with what they lack."""
-    found = np.empty(len(values), dtype=object)
-    for row, each in enumerate(values.tolist()):
-        found[row] = imputed | {key: value for key, value in each.items() if key not in imputed or not math.isnan(value)}
-    return found
+    rows = dictionaries.read(values)
+    return dictionaries.column(
+        imputed | {key: value for key, value in each.items() if key not in imputed or not math.isnan(value)} for each in rows
+    )
 
 
 def _whole_column(imputed: Any, rows: int) -> Array:
     """The value in every row of an input that is left out."""
     if isinstance(imputed, dict):
-        found = np.empty(rows, dtype=object)
-        for row in range(rows):
-            found[row] = dict(imputed)
-        return found
+        return dictionaries.column(dict(imputed) for _ in range(rows))
     return np.broadcast_to(imputed, (rows, *imputed.shape)).copy()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpublish.coreml.classic.categories import dictionaries, spread
+from mlpublish.coreml.classic import dictionaries
 from mlpublish.coreml.classic.stage import Array, Doubles, Label, Rows, Run, answer, flat, given, input_of, kind_of
 from mlpublish.coreml.schema import Message
 
@@ -52,7 +52,7 @@ def _vectorizer(stage: Message) -> Run:
 
 def _part(values: Array, name: str, size: int) -> Doubles:
     if values.dtype.kind == "O":
-        return spread(dictionaries(values), size)
+        return dictionaries.spread(dictionaries.read(values), size)
     part = flat(values, name)
     if part.shape[1] != size:
         raise ValueError(f"{name} has {part.shape[1]} numbers, not {size}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -165,7 +166,8 @@ def test_more_rows_than_are_added_at_once(ensemble):
 def trees(draw):
     """A tree as nested pairs: a number is a leaf."""
     grown = st.floats(-3, 3)
-    asked = st.tuples(st.integers(0, 1), st.integers(0, 5), st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.booleans())
+    numbers = st.sampled_from([-math.inf, -1.0, -0.0, 0.0, 0.5, 2.0, math.inf])
+    asked = st.tuples(st.integers(0, 1), st.integers(0, 5), numbers, st.booleans())
     return draw(st.recursive(grown, lambda below: st.tuples(asked, below, below), max_leaves=12))
 
 
@@ -180,7 +182,7 @@ def walk(tree, row):
 
 
 def fill_in(parameters, number, tree):
-    count = iter(range(10_000))
+    count = itertools.count()
 
     def add(part):
         here = next(count)
@@ -194,15 +196,114 @@ def fill_in(parameters, number, tree):
     add(tree)
 
 
-@settings(deadline=None, max_examples=60)
+LEAST = float(np.nextafter(np.float32(0), np.float32(1)))
+
+
+@settings(deadline=None, max_examples=200)
 @given(
     st.lists(trees(), min_size=1, max_size=4),
-    st.lists(st.tuples(*[st.sampled_from([-2.0, -1.0, 0.0, 0.25, 0.5, 2.0, 3.0, math.nan])] * 2), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(*[st.sampled_from([-math.inf, -2.0, -1.0, -0.0, 0.0, LEAST, 0.5, 2.0, math.inf, math.nan])] * 2),
+        min_size=1,
+        max_size=8,
+    ),
 )
 def test_every_tree_is_walked_as_the_reference_says(tmp_path_factory, grown, rows):
     path = saved(tmp_path_factory.getbasetemp(), lambda held: [fill_in(held, *each) for each in enumerate(grown)])
     wanted = [sum(walk(tree, row) for tree in grown) for row in rows]
     np.testing.assert_allclose(answers(path, rows), wanted, atol=1e-12)
+
+
+def _grown(rng, depth, leaf_value):
+    """A tree as nested pairs, its questions at random, some of its branches cut early."""
+    if depth == 0 or rng.random() < 0.1:
+        return leaf_value()
+    mode, number = int(rng.integers(6)), float(rng.integers(-2, 3)) / 2
+    question = (int(rng.integers(2)), mode, number, bool(rng.integers(2)))
+    return question, _grown(rng, depth - 1, leaf_value), _grown(rng, depth - 1, leaf_value)
+
+
+def _chain(rng, length):
+    """Every question leads to a leaf or on to the next."""
+    tree = 1.0
+    for step in range(length):
+        question = (int(rng.integers(2)), int(rng.integers(6)), float(rng.integers(-2, 3)) / 2, bool(rng.integers(2)))
+        tree = (question, tree, float(step)) if rng.integers(2) else (question, float(step), tree)
+    return tree
+
+
+@pytest.mark.parametrize("rows", [1, 3, 500])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_forest_of_trees_of_all_depths(tmp_path, rows, dtype):
+    rng = np.random.default_rng(rows)
+    grown = [_grown(rng, depth, lambda: float(rng.normal())) for depth in (0, 1, 4, 7, 10, 12)]
+    grown += [_chain(rng, length) for length in (0, 1, 11, 12, 13, 25, 60)]
+    path = saved(tmp_path, lambda held: [fill_in(held, *each) for each in enumerate(grown)])
+    x = rng.integers(-4, 5, (rows, 2)).astype(dtype) / 2
+    x[rng.random(x.shape) < 0.1] = np.nan
+    got = load(path)._inside.run({"input": x})["prediction"]
+    np.testing.assert_allclose(got, [sum(walk(tree, row) for tree in grown) for row in x], atol=1e-9)
+
+
+@pytest.mark.parametrize("per_leaf", [1, 40])
+def test_leaves_add_to_many_results(tmp_path, per_leaf):
+    """40 results: with one number in each leaf they are added one by one, with 40 as rows of a table."""
+    rng = np.random.default_rng(0)
+    numbers = {}
+
+    def fill(trees):
+        for tree in range(300):
+            branch(trees, tree, 0, 0, LESS, float(tree % 5), 1, 2)
+            for place in (1, 2):
+                numbers[tree, place] = [(int(at), float(rng.normal())) for at in rng.permutation(40)[:per_leaf]]
+                leaf(trees, tree, place, *numbers[tree, place])
+
+    x = np.asarray([[-1, 0], [2, 0], [2.5, 0], [9, 0]])
+    got = answers(saved(tmp_path, fill, base=(1,) * 40), x)
+    want = np.ones((4, 40))
+    for row in range(4):
+        for tree in range(300):
+            for at, value in numbers[tree, 1 if x[row, 0] < tree % 5 else 2]:
+                want[row, at] += value
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_without_base_values_sums_begin_at_0(ensemble):
+    def fill(trees):
+        leaf(trees, 0, 0, (0, 0.5), (2, 1.0))
+        leaf(trees, 1, 0, (1, 0.25))
+        trees.numPredictionDimensions = 3
+
+    assert answers(ensemble(fill, base=()), [[0, 0]]).tolist() == [[0.5, 0.25, 1.0]]
+
+
+def test_without_labels_classes_are_counted(tmp_path):
+    path = saved(tmp_path, lambda trees: leaf(trees, 0, 0), base=(0.25,), labels=(1, 2))
+    spec = schema("Model").Model.FromString(path.read_bytes())
+    spec.treeEnsembleClassifier.ClearField("int64ClassLabels")
+    path.write_bytes(spec.SerializeToString())
+    assert load(path).classes == (0, 1)
+    assert load(path).predict_rows({"input": np.zeros((1, 2))})["classLabel"].tolist() == [0]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_number_that_is_left_out_is_missing(tmp_path, missing):
+    path = saved(tmp_path, stump(feature=2, missing=missing), doubles=1)
+    spec = schema("Model").Model.FromString(path.read_bytes())
+    spec.description.input[1].type.isOptional = True
+    path.write_bytes(spec.SerializeToString())
+    assert answers(path, [[0, 0], [9, 9]]).tolist() == [10.0 if missing else 20.0] * 2
+    assert answers(path, [[0, 0]], d0=np.asarray([1.0])).tolist() == [10.0]
+
+
+def test_ids_may_be_any(ensemble):
+    def fill(trees):
+        top = 2**64 - 1
+        leaf(trees, top, 0, (0, 2.0))
+        branch(trees, top, 7, 0, LESS, 1.5, top, 0)
+        leaf(trees, top, top, (0, 1.0))
+
+    assert answers(ensemble(fill), [[0, 0], [9, 9]]).tolist() == [1.0, 2.0]
 
 
 def _without_last(trees):
@@ -227,6 +328,15 @@ def _circle(trees):
     leaf(trees, 0, 3, (0, 1.0))
 
 
+def _lone_circle(trees):
+    """A tree, and beside it two nodes that lead to each other."""
+    stump()(trees)
+    branch(trees, 0, 10, 0, LESS, 1.0, 11, 12)
+    branch(trees, 0, 11, 0, LESS, 1.0, 10, 13)
+    leaf(trees, 0, 12, (0, 1.0))
+    leaf(trees, 0, 13, (0, 1.0))
+
+
 def _shared(trees):
     branch(trees, 0, 0, 0, LESS, 1.0, 1, 1)
     leaf(trees, 0, 1, (0, 1.0))
@@ -245,6 +355,11 @@ def _shared(trees):
         (lambda trees: setattr(trees, "numPredictionDimensions", 3), {}, "1 base values for 3"),
         (stump(feature=2), {}, "asks feature 2 of 2"),
         (stump(mode=9), {}, "behaviour 9"),
+        (stump(number=math.nan), {}, "not a number"),
+        (stump(yes=math.nan), {}, "not a number"),
+        (_lone_circle, {}, "in a circle"),
+        (lambda trees: setattr(trees, "numPredictionDimensions", 2**60), {"base": ()}, "0 base values for 1152921504606846976"),
+        (lambda trees: leaf(trees, 0, 0, (2**64 - 1, 1.0)), {}, "cannot be run"),
         (stump(), {"labels": (1, 2, 3)}, "3 labels for 2"),
         (stump(feature=2**64 - 1), {}, "cannot be run"),
     ],
