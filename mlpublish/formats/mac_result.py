@@ -206,7 +206,7 @@ class MacResult(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "format_version": MAC_RESULT_FORMAT,
+            "format": MAC_RESULT_FORMAT,
             "bundle": {
                 "name": self.bundle_name,
                 "version": self.bundle_version,
@@ -224,7 +224,7 @@ class MacResult(Shown):
     @classmethod
     def from_bytes(cls, data: bytes, what: str = "result.json") -> MacResult:
         reader = Reader.parse(data, what=what)
-        reader.version("format_version", known=MAC_RESULT_FORMAT)
+        reader.version("format", known=MAC_RESULT_FORMAT)
         bundle = reader.inner("bundle")
         return cls(
             bundle_name=bundle.text("name"),

@@ -22,9 +22,10 @@ from mlpublish.coreml.compare import Answers
 from mlpublish.errors import AlreadyPublished
 from mlpublish.formats import archive, problem
 from mlpublish.formats.channel import Channel, Entry, ReleaseFacts, model_signature_path, signature_path
-from mlpublish.formats.evidence import Feature, Interface, MlflowLineage, ParityReport, Provenance, Tolerance
+from mlpublish.formats.evidence import Feature, Flexible, Interface, MlflowLineage, ParityReport, Provenance, Tolerance
 from mlpublish.formats.legacy_zip import LegacyArchive
-from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry
+from mlpublish.formats.mac_result import Compared, Mac, MacResult, ModelOnMac
+from mlpublish.formats.manifest import FileEntry, Manifest, ModelEntry, digest_of_files
 from mlpublish.formats.policy import Policy
 from mlpublish.formats.wire import Reader, digest_of, dump
 from mlpublish.repository import commits
@@ -109,6 +110,45 @@ MANIFEST = Manifest(
 )
 LINEAGE = replace(PROVENANCE.mlflow, flavor="sklearn", mlflow_version="3.17.2", left_out={"params": 412, "metrics": 3})
 TOLD = replace(MANIFEST, models=(replace(MANIFEST.models[0], provenance=replace(PROVENANCE, mlflow=LINEAGE)),))
+EVERY_FEATURE = Interface(
+    inputs=(
+        Feature(name="photo", kind="image", shape=(8, 6), dtype="uint8", color_space="BGR"),
+        Feature(name="tokens", kind="multiArray", shape=(1, 8), dtype="int32", flexible=Flexible(ranges=((1, 1), (8, None)))),
+        Feature(
+            name="mask",
+            kind="multiArray",
+            shape=(1, 8),
+            flexible=Flexible(shapes=((1, 8), (1, 16))),
+            optional=True,
+            default=1.0,
+        ),
+    ),
+    outputs=(Feature(name="words", kind="sequence", dtype="string"),),
+    states=(Feature(name="cache", kind="state", shape=(1, 4, 8), dtype="float16"),),
+)
+ON_A_MAC = MacResult(
+    bundle_name="digits",
+    bundle_version="3",
+    bundle_sha256="1b" * 32,
+    manifest_sha256=digest_of(MANIFEST.to_bytes()),
+    mac=Mac(macos="26.1", hardware="Mac15,3 (arm64)", coremltools="9.0", mlpublish="0.1.0"),
+    at="2026-01-31T12:00:00Z",
+    models=(
+        ModelOnMac(
+            name="digits",
+            digest=digest_of_files(MANIFEST.files_of(MANIFEST.models[0])),
+            samples=8,
+            compared=(
+                Compared(output="classLabel", left="golden data", right="apple ALL", labels=1.0),
+                Compared(
+                    output="classProbability", left="golden data", right="apple ALL", max_abs=0.001, max_rel=0.002, labels=1.0
+                ),
+                Compared(output="scores", left="mlpublish exact", right="apple ALL", problem="not finite"),
+            ),
+            failed={"apple CPU_ONLY": "It was not opened."},
+        ),
+    ),
+)
 CHANNEL = Channel(
     channel="stable",
     platform="ios",
@@ -285,6 +325,8 @@ def unpacked(scratch: Path) -> bytes:
 FORMATS: dict[str, Callable[[Path], bytes]] = {
     "manifest.json": lambda _: MANIFEST.to_bytes(),
     "manifest-lineage.json": lambda _: TOLD.to_bytes(),
+    "interface.json": lambda _: dump(EVERY_FEATURE.to_dict()),
+    "mac-result.json": lambda _: ON_A_MAC.to_bytes(),
     "bundle.zip": bundle,
     "channel.json": lambda _: CHANNEL.to_bytes(),
     "channel-since.json": lambda _: CHANNEL_SINCE.to_bytes(),
@@ -350,6 +392,8 @@ def golden_bytes(name: str) -> bytes:
 def test_every_golden_file_is_read_back_as_what_it_was_written_from(tmp_path: Path) -> None:
     assert Manifest.from_bytes(golden_bytes("manifest.json")) == MANIFEST
     assert Manifest.from_bytes(golden_bytes("manifest-lineage.json")) == TOLD
+    assert Interface.from_reader(Reader.parse(golden_bytes("interface.json"), what="interface")) == EVERY_FEATURE
+    assert MacResult.from_bytes(golden_bytes("mac-result.json")) == ON_A_MAC
     assert Channel.from_bytes(golden_bytes("channel.json")) == CHANNEL
     assert Channel.from_bytes(golden_bytes("channel-since.json")).to_bytes() == CHANNEL_SINCE.to_bytes()
     assert Policy.from_dict(json.loads(golden_bytes("policy.json"))) == POLICY
