@@ -6,8 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlpublish.coreml.mil_ops.elementwise import OPS as ELEMENTWISE
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor
+from mlpublish.coreml.mil_ops.error_function import erf
+from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, number
+
+
+def per_channel(values: Tensor, x: Tensor) -> Tensor:
+    """One number per channel, laid along axis 1 of ``x`` (n, channels, …).
+
+    Raises:
+        ValueError: there are more or fewer than channels.
+    """
+    if x.ndim < 2 or values.shape != x.shape[1:2]:
+        raise ValueError(f"{values.shape} numbers per channel do not fit {x.shape}")
+    return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
 def _sigmoid(x: Tensor) -> Tensor:
@@ -31,35 +42,40 @@ def _relu6(x: Tensor) -> Tensor:
 
 
 def _leaky_relu(x: Tensor, alpha: Tensor) -> Tensor:
-    return np.where(x >= 0, x, alpha * x)
+    return np.where(x >= 0, x, number(alpha) * x)
 
 
 def _prelu(x: Tensor, alpha: Tensor) -> Tensor:
     """``alpha`` holds one factor per channel; the channels are axis 1."""
-    return np.where(x >= 0, x, alpha.reshape(-1, *[1] * (x.ndim - 2)) * x)
+    return np.where(x >= 0, x, per_channel(alpha, x) * x)
 
 
 def _elu(x: Tensor, alpha: Tensor) -> Tensor:
-    return np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x >= 0, x, number(alpha) * np.expm1(np.minimum(x, 0)))
 
 
 def _gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
     if mode == "SIGMOID_APPROXIMATION":
         return np.asarray(x * _sigmoid(np.float32(1.702) * x))
     if mode == "TANH_APPROXIMATION":
-        cubed = np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)
-        return np.asarray(x / 2 * (1 + np.tanh(cubed)))
+        inner = np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * (x * x * x))
+        return np.asarray(x / 2 * (1 + np.tanh(inner)))
     if mode != "EXACT":
         raise ValueError(f"there is no gelu mode {mode}")
-    return np.asarray(x / 2 * (1 + np.asarray(ELEMENTWISE["erf"](x / np.float32(np.sqrt(2))))))
+    return np.asarray(x / 2 * (1 + erf(x / np.float32(np.sqrt(2)))))
 
 
 def _sigmoid_hard(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    return np.clip(alpha * x + beta, 0, 1)
+    return np.clip(number(alpha) * x + number(beta), 0, 1)
 
 
 def _softplus(x: Tensor) -> Tensor:
-    return np.logaddexp(x, np.float32(0))
+    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))  # log(1 + e^x) without its overflow
+
+
+def _softplus_parametric(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """``alpha`` and ``beta`` hold one number per channel; the channels are axis 1."""
+    return np.asarray(per_channel(alpha, x) * _softplus(per_channel(beta, x) * x))
 
 
 def _softsign(x: Tensor) -> Tensor:
@@ -67,19 +83,19 @@ def _softsign(x: Tensor) -> Tensor:
 
 
 def _scaled_tanh(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    return np.asarray(alpha * np.tanh(beta * x))
+    return np.asarray(number(alpha) * np.tanh(number(beta) * x))
 
 
 def _linear_activation(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    return np.asarray(alpha * x + beta)
+    return np.asarray(number(alpha) * x + number(beta))
 
 
 def _clamped_relu(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    return np.asarray(np.minimum(beta, np.where(x >= 0, x, alpha * x)))
+    return np.asarray(np.minimum(number(beta), np.where(x >= 0, x, number(alpha) * x)))
 
 
 def _thresholded_relu(x: Tensor, alpha: Tensor) -> Tensor:
-    return np.where(x >= alpha, x, 0)
+    return np.where(x >= number(alpha), x, 0)
 
 
 def _softmax(x: Tensor, axis: Tensor | int = -1) -> Tensor:
@@ -99,6 +115,7 @@ OPS: Mapping[str, Handler] = {
     "gelu": _gelu,
     "sigmoid_hard": _sigmoid_hard,
     "softplus": _softplus,
+    "softplus_parametric": _softplus_parametric,
     "softsign": _softsign,
     "scaled_tanh": _scaled_tanh,
     "linear_activation": _linear_activation,

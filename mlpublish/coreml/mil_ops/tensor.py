@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Tensor: TypeAlias = NDArray[Any]
@@ -24,14 +25,21 @@ def axes_of(axes: Tensor | None) -> tuple[int, ...] | None:
 
 
 def ints(values: Tensor) -> list[int]:
-    """A vector as Python's whole numbers."""
+    """A vector as Python's whole numbers.
+
+    Raises:
+        ValueError: they are of a type that holds others.
+    """
+    if values.dtype.kind not in "iub":
+        raise ValueError(f"whole numbers are wanted, not {values.dtype}")
     return [int(value) for value in values.reshape(-1)]
 
 
 def several(values: Value) -> list[Tensor]:
     """A list argument; a list of one is written like the one."""
     found = values if isinstance(values, tuple) else (values,)
-    assert not any(isinstance(each, str | tuple) for each in found)
+    if any(isinstance(each, str | tuple) for each in found):
+        raise ValueError("a list of tensors holds something else")
     return list(found)  # type: ignore[arg-type]
 
 
@@ -48,3 +56,22 @@ def room(*shape: int) -> tuple[int, ...]:
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"a result of the shape {shape} is not made: at most {MAX_ELEMENTS} elements are")
     return shape
+
+
+def spread(*tensors: Tensor) -> None:
+    """Ask for the room that a result of broadcasting needs.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or the result would have more elements than ``MAX_ELEMENTS``.
+    """
+    if math.prod(each.size for each in tensors) > MAX_ELEMENTS:  # else it cannot outgrow it: the quick way out
+        room(*np.broadcast_shapes(*(each.shape for each in tensors)))
+
+
+def number(value: Tensor | float) -> np.float32:
+    """A parameter that is one number, such as an epsilon.
+
+    Raises:
+        ValueError: it holds several.
+    """
+    return np.float32(np.asarray(value).reshape(()))
