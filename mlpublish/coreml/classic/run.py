@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mlpublish.coreml.classic import bayes, categories, glm, imputer, neighbors, numbers, svm, trees, vectors
+from mlpublish.coreml.classic import bayes, categories, glm, imputer, neighbors, numbers, suppression, svm, trees, vectors
 from mlpublish.coreml.classic.stage import Family, Label, Rows, Run
 from mlpublish.coreml.network import run as network
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 
-FAMILIES: tuple[Family, ...] = (glm, trees, svm, neighbors, bayes, numbers, imputer, categories, vectors, network)
+FAMILIES: tuple[Family, ...] = (glm, trees, svm, neighbors, bayes, numbers, imputer, categories, vectors, suppression, network)
 """Every family of stages; no two run the same kind."""
 
 PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
