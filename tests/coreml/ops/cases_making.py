@@ -61,6 +61,12 @@ FILLED = [
         )
     ],
     Case(op="one_hot", given={"indices": i(1, 0, 2), "one_hot_vector_size": axis(3)}, want=by_hand.one_hot, note="defaults"),
+    Case(
+        op="one_hot",
+        given={"indices": N.below(5, 2, 3), "one_hot_vector_size": axis(5)},
+        want=by_hand.one_hot,
+        note="default axis",
+    ),
     Case(op="one_hot", given={"indices": i(0, 0), "one_hot_vector_size": axis(1)}, want=by_hand.one_hot, note="size 1"),
     *[
         Case(
@@ -169,6 +175,32 @@ SUPPRESSED += [
     Case(
         op="non_maximum_suppression",
         given={
+            # the second shares just half with the first, the last two cover nothing; the third's class is another
+            "boxes": np.float32([[[0, 0, 2, 1], [0, 0, 1, 1], [0, 0, 2, 1], [5, 5, 0, 0], [5, 5, 0, 0]]]),
+            "scores": np.float32([[[9, 0], [8, 0], [0, 7], [6, 0], [5, 0]]]),
+            "iou_threshold": np.float32(0.5),
+            "score_threshold": np.float32(6),
+            "max_boxes": axis(6),
+        },
+        want=by_hand.suppressed,
+        opsets=BEFORE17,
+        note="just at the thresholds",
+    ),
+    Case(
+        op="non_maximum_suppression",
+        given={
+            "boxes": np.float32([[[0, 0, 0, 5, 5], [0, 0, 0, 5, 5], [2, 1, 2, 0, 0], [1, 1, 1, 0, 0]]]),
+            "scores": np.float32([[[9, 8, 0, 6, 5], [0, 0, 7, 0, 0]]]),
+            "iou_threshold": np.float32(0.5),
+            "max_boxes": axis(6),
+        },
+        want=by_hand.suppressed_17,
+        opsets=SINCE17,
+        note="just at the threshold",
+    ),
+    Case(
+        op="non_maximum_suppression",
+        given={
             "boxes": np.float32([[[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2], [3, 3, 3, 3]]]),
             "scores": np.float32([[[-3.5], [9.4], [2.3], [0.7]]]),
             "iou_threshold": np.float32(0.2),
@@ -178,7 +210,7 @@ SUPPRESSED += [
         want=by_hand.suppressed,
         opsets=BEFORE17,
         note="default, an empty box",
-    )
+    ),
 ]
 
 CASES = [*FILLED, *SEARCHED, *SUPPRESSED]

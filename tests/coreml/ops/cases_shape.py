@@ -214,6 +214,7 @@ SLICED = [
     ),
     Case(op="slice_by_index", given={"x": X, "begin": i(1, 0, 0), "end": i(0, 3, 4), "squeeze_mask": flags(1, 0, 0)}),
     Case(op="slice_by_index", given={"x": X, "begin": i(-1, 0, -2), "end": i(0, 3, 0), "squeeze_mask": flags(1, 0, 1)}),
+    Case(op="slice_by_index", given={"x": X, "begin": i(-2, 0, -4), "end": i(0, 3, 0), "squeeze_mask": flags(1, 0, 1)}),
     Case(
         op="slice_by_index", given={"x": X, "begin": i(1, 2, 3), "end": i(0, 0, 0), "squeeze_mask": flags(1, 1, 1)}, note="one"
     ),

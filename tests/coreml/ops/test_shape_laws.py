@@ -75,6 +75,19 @@ def test_what_was_scattered_at_places_is_gathered_there(x, data):
     assert (put < 0).sum() == updates.size
 
 
+@given(tensors(), st.integers(0, 4))
+def test_a_place_without_coordinates_is_the_whole_tensor(x, count):
+    found = OPS["gather_nd"](x=x, indices=np.zeros((count, 0), np.int32))
+    np.testing.assert_array_equal(found, np.stack([x] * count) if count else np.zeros((0, *x.shape)))
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-9, 9).filter(bool))
+def test_a_range_is_pythons(start, end, step):
+    found = OPS["range_1d"](start=np.int32(start), end=np.int32(end), step=np.int32(step))
+    assert found.tolist() == list(range(start, end, step))
+    assert found.dtype == np.int32
+
+
 @given(tensors_with_axis())
 def test_gathered_along_its_order_a_tensor_is_sorted(drawn):
     x, axis = drawn
@@ -113,7 +126,7 @@ def test_a_slice_holds_what_it_was_updated_with(x, data):
 @given(tensors(), st.data())
 def test_a_slice_is_the_same_by_index_and_by_size(x, data):
     begins = [data.draw(st.integers(0, size - 1)) for size in x.shape]
-    sizes = [data.draw(st.integers(1, size - begin)) for size, begin in zip(x.shape, begins, strict=True)]
+    sizes = [data.draw(st.integers(0, size - begin)) for size, begin in zip(x.shape, begins, strict=True)]
     ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
     by_index = OPS["slice_by_index"](x=x, begin=i(*begins), end=i(*ends))
     np.testing.assert_array_equal(OPS["slice_by_size"](x=x, begin=i(*begins), size=i(*sizes)), by_index)
@@ -127,7 +140,8 @@ def test_a_new_shape_keeps_the_order(x, data):
         assert found.shape == tuple(shape)
         assert found.ravel().tolist() == x.ravel().tolist()
     assert OPS["flatten2d"](x=x, axis=AXIS(x.ndim)).shape == (x.size, 1)
-    assert OPS["flatten2d"](x=x, axis=AXIS(0)).shape == (1, x.size)
+    for first in (0, -x.ndim):
+        assert OPS["flatten2d"](x=x, axis=AXIS(first)).shape == (1, x.size)
     order = data.draw(st.permutations(range(x.ndim)))
     back = [order.index(axis) for axis in range(x.ndim)]
     np.testing.assert_array_equal(OPS["transpose"](x=OPS["transpose"](x=x, perm=i(*order)), perm=i(*back)), x)
