@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from hashlib import file_digest
 from io import BufferedReader
 from pathlib import Path
@@ -81,7 +82,7 @@ def _converted(path: Path, records: list[Path]) -> Inspection:
     for record in records:
         with _finding(findings):
             model = ConvertedModel.read(record)
-            golden = None if model.golden is None else _samples((model.golden / _GOLDEN).read_bytes())
+            golden = _samples(findings, None if model.golden is None else (model.golden / _GOLDEN).read_bytes)
             models.append(_on_disk(model.path, Evidence(parity=model.parity, provenance=model.provenance, golden=golden)))
             check_unchanged(model)
     if not models:
@@ -100,7 +101,8 @@ def _unpacked(path: Path) -> Inspection:
         read_unpacked(path)
     for entry in manifest.models:
         with _finding(findings):
-            models.append(_on_disk(path / entry.path, _evidence(entry, path / str(entry.golden) / _GOLDEN)))
+            read = None if entry.golden is None else (path / entry.golden / _GOLDEN).read_bytes
+            models.append(_on_disk(path / entry.path, _evidence(entry, _samples(findings, read))))
     bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content))
     return Inspection(what=path.name, kind="unpacked bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
 
@@ -115,7 +117,7 @@ def _in_zip(path: Path) -> Inspection:
         sha256 = _checked(archive, manifest, stream, findings)
         for place, entry in enumerate(manifest.models):
             with _finding(findings):
-                models.append(_zipped(archive, manifest, entry, Path(scratch, str(place))))
+                models.append(_zipped(archive, manifest, entry, Path(scratch, str(place)), findings))
     bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content), sha256=sha256, length=archive.length)
     return Inspection(what=path.name, kind="bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
 
@@ -133,10 +135,11 @@ def _checked(archive: Archive, manifest: Manifest, stream: BufferedReader, findi
     return found[0]
 
 
-def _zipped(archive: Archive, manifest: Manifest, entry: ModelEntry, scratch: Path) -> ModelFacts:
+def _zipped(archive: Archive, manifest: Manifest, entry: ModelEntry, scratch: Path, findings: list[str]) -> ModelFacts:
+    index = f"{entry.golden}/{_GOLDEN}"
+    read = None if entry.golden is None else partial(archive.content, index, at_most=MAX_DOCUMENT)
     files = InZip(archive, entry.path, manifest.files_of(entry), scratch)
-    golden = None if entry.golden is None else _samples(archive.content(f"{entry.golden}/{_GOLDEN}", at_most=MAX_DOCUMENT))
-    return describe(entry.path.name, files, Evidence(parity=entry.parity, provenance=entry.provenance, golden=golden))
+    return describe(entry.path.name, files, _evidence(entry, _samples(findings, read)))
 
 
 def _release(path: Path) -> Inspection:
@@ -153,13 +156,15 @@ def _release(path: Path) -> Inspection:
     return replace(_in_zip(bundle), what=path.name, kind="release", release=said)
 
 
-def _evidence(entry: ModelEntry, golden: Path) -> Evidence:
-    kept = None if entry.golden is None else _samples(golden.read_bytes())
-    return Evidence(parity=entry.parity, provenance=entry.provenance, golden=kept)
+def _evidence(entry: ModelEntry, golden: int | None) -> Evidence:
+    return Evidence(parity=entry.parity, provenance=entry.provenance, golden=golden)
 
 
-def _samples(index: bytes) -> int:
-    return Reader.parse(index, what=_GOLDEN).whole_number("samples")
+def _samples(findings: list[str], read: Callable[[], bytes] | None) -> int | None:
+    """How many golden samples there are; None if none, or if they cannot be read."""
+    with _finding(findings):
+        return None if read is None else Reader.parse(read(), what=_GOLDEN).whole_number("samples")
+    return None
 
 
 @contextmanager
