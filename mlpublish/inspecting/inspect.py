@@ -162,9 +162,10 @@ def _evidence(entry: ModelEntry, golden: int | None) -> Evidence:
 
 def _samples(findings: list[str], read: Callable[[], bytes] | None) -> int | None:
     """How many golden samples there are; None if none, or if they cannot be read."""
+    counted: int | None = None
     with _finding(findings):
-        return None if read is None else Reader.parse(read(), what=_GOLDEN).whole_number("samples")
-    return None
+        counted = None if read is None else Reader.parse(read(), what=_GOLDEN).whole_number("samples")
+    return counted
 
 
 @contextmanager

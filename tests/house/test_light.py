@@ -43,6 +43,8 @@ COMMANDS = [
     "bundle",
     "sign",
     "verify",
+    "inspect",
+    "compare-on-mac",
     "publish",
     "release",
     "check",
@@ -71,6 +73,8 @@ VERBS = {
     "check": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
     "sign": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
     "publish": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy"),
+    "inspect": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy", "tuf"),
+    "compare_on_mac": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy", "tuf"),
     "bundle": ("torch", "coremltools", "mlflow", "sklearn", "scipy", "pandas", "aiohttp", "sqlalchemy", "tuf"),
 }
 

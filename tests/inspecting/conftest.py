@@ -14,6 +14,7 @@ from mlpublish.coreml import evaluate, golden
 from mlpublish.coreml.compare import Answers
 from mlpublish.coreml.package import describe
 from mlpublish.formats.wire import digest_of
+from tests.cli.conftest import cli  # noqa: F401 - a fixture
 from tests.conftest import files_of
 from tests.coreml.conftest import ct, dense, glm, package, spec_file, weight_file  # noqa: F401 - fixtures
 
