@@ -22,7 +22,10 @@ _Grid: TypeAlias = Callable[[float, float, int], Tensor]
 
 def _upsample(layer: Message) -> Step:
     held = layer.upsample
-    factors = [float(each) for each in held.fractionalScalingFactor] or sized(held.scalingFactor, 1)
+    fractions = [float(each) for each in held.fractionalScalingFactor]
+    if fractions and (len(held.scalingFactor) or held.mode == held.NN or held.linearUpsampleMode == held.DEFAULT):
+        raise ValueError("fractions of a pixel go with one of the modes that align corners alone")
+    factors = fractions or sized(held.scalingFactor, 1)
     if len(factors) != 2 or not min(factors) > 0:
         raise ValueError(f"{factors} are not two factors")
     if held.mode == held.NN:
