@@ -18,8 +18,9 @@ from mlpublish.errors import MissingExtra, RecipeError
 BACKENDS = ("auto", "torch", "numpy")
 """``auto`` is torch if it is loaded already, or if it is installed and the program is worth its import."""
 
-WORTH_TORCH = 100_000_000
-"""Multiply-adds of one run; numpy needs about as long for them as ``import torch`` takes for a few rows."""
+WORTH_TORCH = 1_000_000_000
+"""Multiply-adds of one run. Measured on two cores: numpy needs 30 to 60 ms for so many, torch hardly less, and its import takes
+seconds; below, a few rows are answered sooner without it."""
 
 _LARGE = 4096
 """Elements of an operation's largest value; below, handing arrays over costs more than it saves."""
