@@ -52,7 +52,7 @@ def compare_on_mac(
     if opener is None and platform.system() != "Darwin":
         raise MissingExtra(
             f"compare-on-mac asks Apple's runtime, which is part of macOS, and this is {platform.system()}.",
-            remedy="Run it on a Mac with the same bundle, then show its result here: mlpublish inspect --mac-result.",
+            remedy="Run it on a Mac with the same bundle; inspect and review show take its result: --mac-result.",
         )
     opened = open_bundle(Path(bundle))
     with TemporaryDirectory(prefix="mlpublish-mac-") as scratch, opened.path.open("rb") as stream:

@@ -174,7 +174,7 @@ class ModelFacts:
         if len(self.files) > _FILES:
             rows["more files"] = f"{len(self.files) - _FILES}; --json has them all"
         for place, finding in enumerate(self.findings, 1):
-            rows[f"WRONG {place}"] = finding
+            rows[f"finding {place}"] = finding
         rows["on a phone"] = ON_A_PHONE if self.is_package else None
         return rows
 

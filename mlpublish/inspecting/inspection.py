@@ -136,7 +136,7 @@ class Inspection(Shown):
             rows["bundle sha256"] = self.bundle.sha256
             rows["manifest sha256"] = self.bundle.manifest_sha256
         for place, finding in enumerate(self.findings, 1):
-            rows[f"WRONG WITH IT {place}"] = finding
+            rows[f"{self.kind} finding {place}"] = finding
         return rows
 
 

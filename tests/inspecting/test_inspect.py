@@ -280,7 +280,7 @@ def test_a_spoiled_package_is_described_all_the_same(dense, spoil, sentence):
     assert not found.sound
     assert sentence in " ".join(model.findings)
     assert model.stages[0].counts == {"linear": 1}
-    assert "WRONG 1" in told(found)
+    assert "finding 1" in told(found)
 
 
 def _unknown_feature(spec):
