@@ -162,10 +162,12 @@ def _evidence(entry: ModelEntry, golden: int | None) -> Evidence:
 
 def _samples(findings: list[str], read: Callable[[], bytes] | None) -> int | None:
     """How many golden samples there are; None if none, or if they cannot be read."""
-    counted: int | None = None
+    if read is None:
+        return None
+    counted: list[int] = []
     with _finding(findings):
-        counted = None if read is None else Reader.parse(read(), what=_GOLDEN).whole_number("samples")
-    return counted
+        counted.append(Reader.parse(read(), what=_GOLDEN).whole_number("samples"))
+    return counted[0] if counted else None
 
 
 @contextmanager
