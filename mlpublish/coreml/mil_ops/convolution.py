@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlpublish.coreml.mil_ops.windows import (
     blocks,
     bounded,
     check_bias,
+    listed,
     padded,
     padded_size,
     windows_over,
@@ -43,15 +45,26 @@ def placed(
     Raises:
         ValueError: shapes do not fit each other, or the result or the work would be too large.
     """
-    parts = int(groups)
-    if weight.ndim != x.ndim or parts < 1 or weight.shape[0] % parts or weight.shape[1] * parts != x.shape[1]:
-        raise ValueError(f"weights {weight.shape} in {parts} groups do not fit {x.shape}")
-    windows = windows_over(
-        x.shape[2:], weight.shape[2:], strides=strides, pad_type=pad_type, pad=pad, dilations=dilations
-    )  # fmt: skip
+    sizes = listed(strides), pad_type, listed(pad), listed(dilations)
+    return _placed(x.shape, weight.shape, *sizes, int(groups))
+
+
+@lru_cache(maxsize=4096)
+def _placed(
+    x: tuple[int, ...],
+    weight: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    pad_type: str,
+    pad: tuple[int, ...] | None,
+    dilations: tuple[int, ...] | None,
+    groups: int,
+) -> Windows:
+    if len(weight) != len(x) or len(x) < 3 or groups < 1 or weight[0] % groups or weight[1] * groups != x[1]:
+        raise ValueError(f"weights {weight} in {groups} groups do not fit {x}")
+    windows = windows_over(x[2:], weight[2:], strides=strides, pad_type=pad_type, pad=pad, dilations=dilations)
     padded_size(x, windows)
-    results = math.prod(room(x.shape[0], weight.shape[0], *windows.counts))
-    bounded(results * weight.shape[1] * windows.positions, each=SLOW if weight.shape[1] == 1 else 1)
+    results = math.prod(room(x[0], weight[0], *windows.counts))
+    bounded(results * weight[1] * windows.positions, each=SLOW if weight[1] == 1 else 1)
     return windows
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints
-from mlpublish.coreml.mil_ops.windows import SLOW, Windows, bounded, padded, padded_size, windows_over
+from mlpublish.coreml.mil_ops.windows import SLOW, Windows, bounded, listed, padded, padded_size, windows_over
 
 
 def placed(
@@ -24,9 +24,14 @@ def placed(
     if ceil_mode and pad_type.lower().startswith("same"):
         raise ValueError(f"ceil_mode does not go with the padding {pad_type}")
     windows = windows_over(
-        x.shape[2:], ints(kernel_sizes), strides=strides, pad_type=pad_type, pad=pad, ceil_mode=bool(ceil_mode)
-    )  # fmt: skip
-    bounded(padded_size(x, windows) * sum(windows.kernel), each=SLOW)
+        x.shape[2:],
+        tuple(ints(kernel_sizes)),
+        strides=listed(strides),
+        pad_type=pad_type,
+        pad=listed(pad),
+        ceil_mode=bool(ceil_mode),
+    )
+    bounded(padded_size(x.shape, windows) * sum(windows.kernel), each=SLOW)
     return windows
 
 

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mlpublish.coreml.mil_ops.tensor import Tensor, ints, room
-from mlpublish.coreml.mil_ops.windows import bounded, check_bias, each_axis, sides
+from mlpublish.coreml.mil_ops.windows import bounded, check_bias, each_axis, listed, sides
 
 _MAX_POSITIONS = 1 << 16  # of a kernel; each is one step of the loop below
 
@@ -59,7 +59,7 @@ def spread(
         raise ValueError(f"weights {weight.shape} in {parts} groups do not fit {x.shape}")
     if math.prod(weight.shape[2:]) > _MAX_POSITIONS:
         raise ValueError(f"a kernel of the sizes {weight.shape[2:]} is not taken: at most {_MAX_POSITIONS} positions are")
-    step, gap = each_axis(strides, axes, "strides"), each_axis(dilations, axes, "dilations")
+    step, gap = each_axis(listed(strides), axes, "strides"), each_axis(listed(dilations), axes, "dilations")
     full = tuple(
         (size - 1) * by + (kernel - 1) * apart + 1
         for size, by, kernel, apart in zip(x.shape[2:], step, weight.shape[2:], gap, strict=True)
@@ -90,7 +90,7 @@ def _cut(
     if pad_type == "same":
         assert asked is not None
         return tuple(max(0, wide - size) // 2 for wide, size in zip(full, asked, strict=True)), asked
-    pads = sides(pad_type, pad, len(full))
+    pads = sides(pad_type, listed(pad), len(full))
     sizes = asked or tuple(wide - first - last for wide, (first, last) in zip(full, pads, strict=True))
     if min(sizes) < 1:
         raise ValueError(f"a padding of {pads} leaves nothing of {tuple(full)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -58,14 +59,20 @@ class Windows:
         )
 
 
+def listed(values: Tensor | None) -> tuple[int, ...] | None:
+    """A parameter of several numbers, as a key."""
+    return None if values is None else tuple(ints(values))
+
+
+@lru_cache(maxsize=4096)  # a model asks for the same windows in every run
 def windows_over(
-    sizes: Sequence[int],
-    kernel: Sequence[int],
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
     *,
-    strides: Tensor | None,
+    strides: tuple[int, ...] | None,
     pad_type: str,
-    pad: Tensor | None,
-    dilations: Tensor | None = None,
+    pad: tuple[int, ...] | None,
+    dilations: tuple[int, ...] | None = None,
     ceil_mode: bool = False,
 ) -> Windows:
     """Place windows over spatial axes.
@@ -83,7 +90,7 @@ def windows_over(
     """
     axes = len(sizes)
     if not 1 <= axes <= 3 or len(kernel) != axes or min(kernel) < 1:
-        raise ValueError(f"a window of the sizes {tuple(kernel)} does not lie on {axes} spatial axes; there are one to three")
+        raise ValueError(f"a window of the sizes {kernel} does not lie on {axes} spatial axes; there are one to three")
     step, spread = each_axis(strides, axes, "strides"), each_axis(dilations, axes, "dilations")
     reach = [(positions - 1) * gap + 1 for positions, gap in zip(kernel, spread, strict=True)]
     pads = _pads(pad_type.lower(), pad, sizes, reach, step)
@@ -92,9 +99,7 @@ def windows_over(
         count, over = _placed(size, before, after, wide, by, ceil_mode)
         counts.append(count)
         beyond.append(over)
-    return Windows(
-        kernel=tuple(kernel), step=step, spread=spread, pads=pads, beyond=tuple(beyond), counts=tuple(counts)
-    )  # fmt: skip
+    return Windows(kernel=kernel, step=step, spread=spread, pads=pads, beyond=tuple(beyond), counts=tuple(counts))
 
 
 def _placed(size: int, before: int, after: int, reach: int, step: int, ceil_mode: bool) -> tuple[int, int]:
@@ -116,27 +121,27 @@ def _placed(size: int, before: int, after: int, reach: int, step: int, ceil_mode
     return count, max(0, (count - 1) * step - room_left)
 
 
-def each_axis(values: Tensor | None, axes: int, what: str) -> tuple[int, ...]:
+def each_axis(values: tuple[int, ...] | None, axes: int, what: str) -> tuple[int, ...]:
     """One positive number per spatial axis; none given means 1.
 
     Raises:
         ValueError: they are others.
     """
-    found = (1,) * axes if values is None else tuple(ints(values))
+    found = (1,) * axes if values is None else values
     if len(found) != axes or min(found) < 1:
         raise ValueError(f"{what} are {found}, not {axes} positive numbers")
     return found
 
 
 def _pads(
-    pad_type: str, pad: Tensor | None, sizes: Sequence[int], reach: Sequence[int], step: Sequence[int]
+    pad_type: str, pad: tuple[int, ...] | None, sizes: Sequence[int], reach: Sequence[int], step: Sequence[int]
 ) -> tuple[tuple[int, int], ...]:
     if pad_type not in ("same", "same_lower"):
         return sides(pad_type, pad, len(sizes))
     return tuple(_same(*axis, lower=pad_type == "same_lower") for axis in zip(sizes, reach, step, strict=True))
 
 
-def sides(pad_type: str, pad: Tensor | None, axes: int) -> tuple[tuple[int, int], ...]:
+def sides(pad_type: str, pad: tuple[int, ...] | None, axes: int) -> tuple[tuple[int, int], ...]:
     """The padding before and behind each axis, where the program says it itself: ``valid`` or ``custom``.
 
     Raises:
@@ -146,10 +151,9 @@ def sides(pad_type: str, pad: Tensor | None, axes: int) -> tuple[tuple[int, int]
         return ((0, 0),) * axes
     if pad_type != "custom" or pad is None:
         raise ValueError(f"there is no padding {pad_type}")
-    found = ints(pad)
-    if len(found) != 2 * axes or min(found) < 0:
-        raise ValueError(f"a padding of {found} is not two sides of {axes} axes")
-    return tuple(zip(found[::2], found[1::2], strict=True))
+    if len(pad) != 2 * axes or min(pad) < 0:
+        raise ValueError(f"a padding of {pad} is not two sides of {axes} axes")
+    return tuple(zip(pad[::2], pad[1::2], strict=True))
 
 
 def _same(size: int, reach: int, step: int, *, lower: bool) -> tuple[int, int]:
@@ -158,14 +162,14 @@ def _same(size: int, reach: int, step: int, *, lower: bool) -> tuple[int, int]:
     return (more, less) if lower else (less, more)
 
 
-def padded_size(x: Tensor, windows: Windows) -> int:
+def padded_size(shape: tuple[int, ...], windows: Windows) -> int:
     """Elements of the input with its padding.
 
     Raises:
         ValueError: they are too many.
     """
-    wide = [size + sum(pad) + over for size, pad, over in zip(x.shape[2:], windows.pads, windows.beyond, strict=True)]
-    return int(np.prod(room(*x.shape[:2], *wide), dtype=np.int64))
+    wide = [size + sum(pad) + over for size, pad, over in zip(shape[2:], windows.pads, windows.beyond, strict=True)]
+    return math.prod(room(*shape[:2], *wide))
 
 
 def padded(x: Tensor, windows: Windows, fill: float = 0.0) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ _ALIGN = {"STRICT_ALIGN_CORNERS": True, "UNALIGN_CORNERS": False}  # sampling mo
 
 def taken(x: Tensor) -> Any:
     """An array as torch's tensor on the same memory; a copy only where torch knows no such strides."""
-    return torch.from_numpy(x if all(step >= 0 for step in x.strides) else np.ascontiguousarray(x))
+    return torch.from_numpy(x if x.flags.c_contiguous or min(x.strides) >= 0 else np.ascontiguousarray(x))
 
 
 def _numpys(name: str, *arguments: Any) -> Tensor:
@@ -44,9 +45,10 @@ def _padded(x: Any, windows: Windows, fill: float, *, beyond: bool) -> Any:
     return _FUNCTIONS.pad(x, both[::-1], value=fill) if any(both) else x
 
 
-def _is_even(windows: Windows) -> bool:
-    """Whether every axis is padded alike on both sides."""
-    return all(before == after for before, after in windows.pads)
+@lru_cache(maxsize=4096)
+def _even(windows: Windows) -> tuple[int, ...] | None:
+    """The padding as torch takes it, alike on both sides; None where it is not."""
+    return None if any(before != after for before, after in windows.pads) else tuple(before for before, _ in windows.pads)
 
 
 def _conv(
@@ -63,12 +65,12 @@ def _conv(
     check_bias(bias, weight.shape[0])
     if x.shape[1] * windows.positions * math.prod(windows.counts) > _MOST:
         return _numpys("conv", x, weight, bias, strides, pad_type, pad, dilations, groups)
-    given, padding = taken(x), [before for before, _ in windows.pads]
-    if not _is_even(windows):
-        given, padding = _padded(given, windows, 0.0, beyond=False), [0] * len(padding)
-    run = _CONV[len(padding) - 1]
+    given, padding = taken(x), _even(windows)
+    if padding is None:
+        given, padding = _padded(given, windows, 0.0, beyond=False), (0,) * len(windows.pads)
     weights = taken(weight), None if bias is None else taken(bias)
-    return np.asarray(run(given, *weights, windows.step, padding, windows.spread, int(groups)).numpy())
+    out = _CONV[len(padding) - 1](given, *weights, windows.step, padding, windows.spread, int(groups))
+    return out.numpy()  # type: ignore[no-any-return]
 
 
 def _conv_quantized(
@@ -162,7 +164,7 @@ def _avg_pool(
 def _is_torchs(windows: Windows) -> bool:
     """Whether torch's pool places the same windows: padded alike on both sides, by half a window at most, none beyond."""
     halves = all(before <= size // 2 for (before, _), size in zip(windows.pads, windows.kernel, strict=True))
-    return halves and _is_even(windows) and not any(windows.beyond)
+    return halves and _even(windows) is not None and not any(windows.beyond)
 
 
 def _interpolated(x: Tensor, sizes: Sequence[int], mode: str) -> Tensor | None:
