@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.converting.quiet import silence
 from mlpublish.coreml import golden
+from mlpublish.coreml.images import CHANNELS, HALF
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Feature
 from mlpublish.mlflow_plugin.frames import Rows, is_column
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_ROWS = 5
 
+_UNTOLD = ("dictionary", "sequence")
 _DTYPES: dict[str, type[np.generic] | type[str]] = {"int64": np.int64, "string": str, "double": np.float64}
 
 
@@ -86,7 +88,7 @@ def signature_of(model: ConvertedModel, example: object) -> ModelSignature | Non
         example: rows as a caller would give them, or None.
 
     Returns:
-        None for a model that cannot be run here.
+        None for a model that cannot be run here, keeps a state, or takes dictionaries: rows of arrays cannot say so.
 
     Raises:
         ConversionError: the example does not fit the model.
@@ -96,6 +98,8 @@ def signature_of(model: ConvertedModel, example: object) -> ModelSignature | Non
     try:
         runner = runner_for(model.path)
     except ConversionError:  # what the evaluator does not know travels without a signature
+        return None
+    if runner.description.states or any(each.kind in _UNTOLD for each in model.interface.inputs):
         return None
     rows = _as_given(model, {each.name: _zeros(each) for each in model.interface.inputs}) if example is None else example
     with silence():  # whole numbers among the rows make MLflow warn of missing values, which no Core ML input takes
@@ -124,5 +128,9 @@ def _wide(model: ConvertedModel, values: NDArray[np.generic]) -> NDArray[np.gene
 
 
 def _zeros(feature: Feature) -> NDArray[np.generic]:
+    if feature.kind == "image":
+        channels = CHANNELS[feature.color_space]
+        kind = np.float32 if feature.color_space == HALF else np.uint8
+        return np.zeros((1, *feature.shape, channels), dtype=kind)
     shape = feature.shape[1:] if len(feature.shape) > 1 and feature.shape[0] == 1 else feature.shape
-    return np.zeros((1, *shape), dtype=_DTYPES.get(feature.kind, np.dtype(feature.dtype)))
+    return np.zeros((1, *shape), dtype=_DTYPES.get(feature.kind) or np.dtype(feature.dtype))

@@ -96,3 +96,41 @@ def test_another_number_of_answers_than_rows_is_no_answer(dense):
 
     with pytest.raises(ConversionError, match="1 answers to 2 rows"):
         AppleModel(dense(), opener=Short).predict_rows({"input": np.zeros((2, 4))})
+
+
+@pytest.fixture
+def counting(ct, tmp_path):
+    """Adds its input to what it remembers, and answers twice of that."""
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.mil import types
+
+    @mb.program(
+        input_specs=[
+            mb.TensorSpec(shape=(1, 2), dtype=types.fp16),
+            mb.StateTensorSpec(shape=(1, 2), dtype=types.fp16),
+        ],
+        opset_version=ct.target.iOS18,
+    )
+    def made(x, total):
+        after = mb.add(x=mb.read_state(input=total), y=x)
+        return mb.mul(x=mb.coreml_update_state(state=total, value=after), y=np.float16(2), name="twice")
+
+    converted = ct.convert(made, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS18, skip_model_load=True)
+    path = tmp_path / "counting.mlpackage"
+    converted.save(str(path))
+    return path
+
+
+def test_a_state_goes_in_and_comes_out_and_is_not_changed(counting):
+    ours, apples = evaluate.load(counting), AppleModel(counting, opener=StandIn)
+    before = apples.initial_state()
+    assert {name: value.tolist() for name, value in before.items()} == {"total": [[0, 0]]}
+    state, wanted = before, ours.initial_state()
+    for step in (1.0, 2.0, 4.0):
+        given = {"x": np.full((1, 2), step, np.float16)}
+        found, state = apples.predict_with_state(given, state)
+        want, wanted = ours.predict_with_state(given, wanted)
+        assert found["twice"].tolist() == want["twice"].tolist()
+        assert state["total"].tolist() == wanted["total"].tolist()
+    assert state["total"].tolist() == [[7, 7]]
+    assert before["total"].tolist() == [[0, 0]]
