@@ -1,7 +1,7 @@
 """Gather: elements or slices picked by index. Source: coremltools' MIL operation reference, ``scatter_gather``.
 
-Until iOS16 a negative index counts from the end; from iOS17 on it is out of range. An index out of range is refused: what a
-device gives for it is undefined.
+Until iOS16 a negative index counts from the end; from iOS17 on it is out of range (coremltools' converter puts a ``select``
+before it that counts from the end). An index out of range is refused: what a device gives for it is undefined.
 """
 
 from __future__ import annotations

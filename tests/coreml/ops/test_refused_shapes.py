@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlpublish.coreml import evaluate
 from mlpublish.coreml.mil_ops import OPS, gathering, joining, making, rearranging, scattering, shape, slicing, suppression
+from mlpublish.errors import ConversionError
+from tests.coreml.ops.case import Case
 from tests.coreml.ops.numbers import i
+from tests.coreml.ops.saved import build
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 IMAGE = np.zeros((2, 4, 4, 6), np.float32)
@@ -236,3 +240,19 @@ def test_every_operation_has_something_to_refuse():
 def test_the_index_that_is_out_of_range_is_named(op):
     with pytest.raises(ValueError, match="the index 7 is out of range for an axis of length 3"):
         OPS[op](x=X, indices=i(0, 7, 9), axis=a(1))
+
+
+def test_a_negative_index_counts_from_the_end_in_files_for_ios16_and_before(tmp_path):
+    case = Case(op="gather", given={"x": np.float32([1, 2, 3]), "indices": i(0, 1)}, inputs=("x", "indices"))
+    for opset in (15, 16, 17, 18):
+        path, given = build(case, opset, tmp_path / str(opset))
+        model = evaluate.load(path)
+        (got,) = model.predict(given).values()
+        assert got.tolist() == [1, 2]
+        given["in_indices"] = i(0, -1)
+        if opset < 17:
+            (got,) = model.predict(given).values()
+            assert got.tolist() == [1, 3]
+        else:
+            with pytest.raises(ConversionError, match=r"gather .*the index -1 is out of range for an axis of length 3"):
+                model.predict(given)
