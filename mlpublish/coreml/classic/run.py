@@ -95,7 +95,7 @@ def _telling(kind: str) -> Iterator[None]:
         yield
     except KeyError as exc:
         raise _broken(kind, f"{exc} is not there") from exc
-    except (ValueError, IndexError, OverflowError, MemoryError) as exc:
+    except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as exc:
         raise _broken(kind, str(exc) or type(exc).__name__) from exc
 
 
