@@ -33,6 +33,8 @@ def numbers(params: Message, *shape: int, channels: tuple[int, ...] = (0,)) -> T
         raise ValueError(f"weights are stored in {len(stored)} ways ({', '.join(stored)})")
     if stored == ["rawValue"]:
         return _dequantised(params, shape, channels)
+    if len(params.float16Value) % 2:
+        raise ValueError(f"{len(params.float16Value)} bytes are no float16 numbers")
     if stored == ["int8RawValue"]:
         raise ValueError("int8RawValue stands in a layer that does not quantise its input")
     flat = (
