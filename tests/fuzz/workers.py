@@ -9,7 +9,6 @@ import os
 import resource
 import selectors
 import signal
-import struct
 import tempfile
 import time
 import traceback
@@ -20,6 +19,9 @@ from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tests.fuzz.playing import play
 from tests.fuzz.sample import Sample
@@ -35,7 +37,6 @@ MEMORY = 2 << 30
 
 _TELL_SECONDS = 10
 _AT_ONCE = 4000  # files after which a process makes room for a new one
-_SEEN = struct.Struct("<qdq")  # seed that is played, when it began, files played
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class Worker:
 
     def __init__(self, source: Source, seeds: range) -> None:
         self.seeds = seeds
-        self._seen = mmap(-1, _SEEN.size)
-        _SEEN.pack_into(self._seen, 0, seeds[0], time.monotonic(), 0)
+        self._seen = np.frombuffer(mmap(-1, 24), np.float64)  # each number is written at once, unlike by struct
+        self._seen[:] = seeds[0], time.monotonic(), 0
         self._trace = Path(tempfile.mkstemp(prefix="fuzz-")[1])
         self.reads, writes = os.pipe()
         self.process = os.fork()
@@ -125,7 +126,8 @@ class Worker:
     @property
     def seen(self) -> tuple[int, float, int]:
         """The seed that is played, since when, and how many were before it."""
-        return _SEEN.unpack_from(self._seen, 0)
+        seed, began, count = self._seen.tolist()
+        return int(seed), began, int(count)
 
     def lines(self) -> Iterator[dict[str, Any]] | None:
         """What it said since last time; None when it is gone."""
@@ -149,18 +151,18 @@ class Worker:
         os.kill(self.process, signal.SIGKILL)
 
 
-def _work(source: Source, seeds: range, writes: int, seen: mmap, trace: Path) -> None:
+def _work(source: Source, seeds: range, writes: int, seen: NDArray[np.float64], trace: Path) -> None:
     """The life of a process: it never returns."""
     code = 1
     try:
         _confine(trace)
         with tempfile.TemporaryDirectory(dir=_quick_place()) as folder:
             for count, seed in enumerate(seeds):
-                _SEEN.pack_into(seen, 0, seed, time.monotonic(), count)
+                seen[:] = seed, time.monotonic(), count
                 sample, got = one(source, seed, Path(folder))
                 told = {"outcome": got} if isinstance(got, str) else {"finding": [got.seed, got.sample, got.what, got.detail]}
                 _tell(writes, {**told, "kind": sample.name.split()[0]})
-            _SEEN.pack_into(seen, 0, seeds[-1], time.monotonic(), len(seeds))
+            seen[:] = seeds[-1], time.monotonic(), len(seeds)
             _tell(writes, {"classes": sorted(source.classes)})
         code = 0
     finally:
