@@ -15,6 +15,19 @@ Message: TypeAlias = Any
 Step: TypeAlias = tuple[str, Any]
 """A field's name, and which of several (an index or a key; None for a single one)."""
 
+_ARGUMENTS = (  # what an ML Program's operations are given, and what they are said to give
+    "RepeatedInts.values",
+    "RepeatedFloats.values",
+    "RepeatedBools.values",
+    "RepeatedBytes.values",
+    "RepeatedStrings.values",
+    "ConstantDimension.size",
+    "TensorType.dimensions",
+    "TensorType.dataType",
+    "Binding.name",
+    "Operation.type",
+    "Operation.inputs",
+)
 _FEW = 40  # of several messages in one field that are walked
 _INTS = (
     0,
@@ -130,7 +143,8 @@ class Alterations:
             The class of the field; empty where an alteration before took its place away.
         """
         known = index.absent if index.absent and random.random() < 0.2 else index.present
-        name = random.choice(list(known))
+        arguments = [name for name in known if name.endswith(_ARGUMENTS)] if random.random() < 0.3 else []
+        name = random.choice(arguments or list(known))
         place = random.choice(known[name])
         try:
             self._alter(_at(message, place.path), place.field, index, random)

@@ -88,9 +88,13 @@ def _looks() -> tuple[Callable[[Path], Any], ...]:
 def _given(model: Any) -> Mapping[str, Any] | None:
     random = np.random.default_rng(0)
     features = model.description.interface.inputs
-    if any(math.prod(each.shape) > MAX_GIVEN or any(size < 0 for size in each.shape) for each in features):
+    if not all(_can_be_given(each.shape) for each in features):
         return None
     return {each.name: _value(each, random) for each in features}
+
+
+def _can_be_given(shape: tuple[int, ...]) -> bool:
+    return len(shape) <= 64 and all(size >= 0 for size in shape) and math.prod(shape) <= MAX_GIVEN
 
 
 def _value(feature: Feature, random: np.random.Generator) -> Any:
