@@ -20,13 +20,14 @@ from mlpublish.coreml.schema import Message, parse_model, schema
 from mlpublish.errors import FormatError, NotFound
 from mlpublish.formats.interface import Feature, Interface
 from mlpublish.formats.manifest import FileEntry
-from mlpublish.formats.wire import Reader
+from mlpublish.formats.wire import MAX_DOCUMENT, Reader
 
 SUFFIXES = (".mlmodel", ".mlpackage")
 _MANIFEST = "Manifest.json"
 _ITEMS = uuid.UUID("5b2f8a4e-6f3c-5d52-9a57-3a7f0f1c9d10")  # ours; an item's id is uuid5 of it and the item's path
 _DATE = "com.github.apple.coremltools.conversion_date"
 _LOCAL_BUILD = re.compile(r"(?<=\d)\+[a-z0-9.]+$")  # 2.13.0+cpu and 2.13.0+cu130 write the same program
+_MOST_SPECIFICATION = (1 << 31) - 1  # bytes; protobuf reads no more
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
@@ -85,7 +86,16 @@ def description_of(spec: Message, what: str, function: str | None = None) -> Des
 
 def read(path: Path) -> Message:
     """The specification (a ``Model`` message) of a model on disk."""
-    return parse_model(specification(path).read_bytes(), what=path.name)
+    return read_file(specification(path), path.name)
+
+
+def read_file(file: Path, what: str) -> Message:
+    """The specification in a file; ``what`` names the model in errors.
+
+    Raises:
+        FormatError: it is none, or larger than protobuf reads.
+    """
+    return parse_model(_content(file, _MOST_SPECIFICATION, what), what=what)
 
 
 def specification(path: Path) -> Path:
@@ -169,7 +179,7 @@ def _manifest(path: Path) -> Reader:
     file = path / _MANIFEST
     if not file.is_file():
         raise _broken(path, f"{_MANIFEST} is missing")
-    return Reader.parse(file.read_bytes(), what=f"{path.name}/{_MANIFEST}")
+    return Reader.parse(_content(file, MAX_DOCUMENT, path.name), what=f"{path.name}/{_MANIFEST}")
 
 
 def _weights_precision(program: Message) -> str:
@@ -193,6 +203,14 @@ def _walk(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         yield from (Path(here) / name for name in sorted(files + links))
+
+
+def _content(file: Path, most: int, what: str) -> bytes:
+    """A file's bytes, if they are not more than any such file has: one that claims more could not even be held."""
+    length = file.stat().st_size
+    if length > most:
+        raise FormatError(f"{what}: {file.name} has {length} bytes, more than {most}.", remedy=_REMEDY, field=what)
+    return file.read_bytes()
 
 
 def _replace(file: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -54,6 +55,9 @@ class OnDisk:
             self.entries = package.files_of(path)
         except FormatError as exc:
             self.entries, self.problems = tuple(_regular(path)), (exc.problem,)
+        if any(_as_text(entry) != entry for entry in self.entries):
+            self.entries = tuple(_as_text(entry) for entry in self.entries)
+            self.problems += ("The name of a file is no UTF-8.",)
         self._lengths = {str(entry.path): entry.length for entry in self.entries}
 
     def __enter__(self) -> OnDisk:
@@ -132,6 +136,11 @@ def _regular(path: Path) -> Iterator[FileEntry]:
                 raise FormatError(f"{path.name} holds more than {_MOST} files.", remedy="Name a model.", field="what")
             if _is_regular(file):
                 yield FileEntry.of(PurePosixPath(file.relative_to(path).as_posix()), file)
+
+
+def _as_text(entry: FileEntry) -> FileEntry:
+    """A file whose name can be told."""
+    return replace(entry, path=PurePosixPath(str(entry.path).encode(errors="replace").decode()))
 
 
 def _is_regular(file: Path) -> bool:

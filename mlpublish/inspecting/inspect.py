@@ -23,6 +23,7 @@ from mlpublish.inspecting.facts import Evidence, ModelFacts
 from mlpublish.inspecting.files import InZip, OnDisk, readable
 from mlpublish.inspecting.inspection import BundleFacts, Inspection
 from mlpublish.inspecting.model import describe
+from mlpublish.storage.in_folder import read_regular
 from mlpublish.trust.bundles import check_contents
 
 _RELEASE = "release.json"
@@ -82,7 +83,7 @@ def _converted(path: Path, records: list[Path]) -> Inspection:
     for record in records:
         with _finding(findings):
             model = ConvertedModel.read(record)
-            golden = _samples(findings, None if model.golden is None else (model.golden / _GOLDEN).read_bytes)
+            golden = _samples(findings, None if model.golden is None else partial(_document, model.golden / _GOLDEN))
             models.append(_on_disk(model.path, Evidence(parity=model.parity, provenance=model.provenance, golden=golden)))
             check_unchanged(model)
     if not models:
@@ -93,7 +94,7 @@ def _converted(path: Path, records: list[Path]) -> Inspection:
 def _unpacked(path: Path) -> Inspection:
     from mlpublish.trust.unpacked import read_unpacked
 
-    content = (path / MANIFEST_PATH).read_bytes()
+    content = _document(path / MANIFEST_PATH)
     manifest = Manifest.from_bytes(content)
     models: list[ModelFacts] = []
     findings: list[str] = []
@@ -101,7 +102,7 @@ def _unpacked(path: Path) -> Inspection:
         read_unpacked(path)
     for entry in manifest.models:
         with _finding(findings):
-            read = None if entry.golden is None else (path / entry.golden / _GOLDEN).read_bytes
+            read = None if entry.golden is None else partial(_document, path / entry.golden / _GOLDEN)
             models.append(_on_disk(path / entry.path, _evidence(entry, _samples(findings, read))))
     bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content))
     return Inspection(what=path.name, kind="unpacked bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
@@ -143,7 +144,7 @@ def _zipped(archive: Archive, manifest: Manifest, entry: ModelEntry, scratch: Pa
 
 
 def _release(path: Path) -> Inspection:
-    reader = Reader.parse((path / _RELEASE).read_bytes(), what=_RELEASE)
+    reader = Reader.parse(_document(path / _RELEASE), what=_RELEASE)
     said = {
         "release": str(reader.whole_number("number", least=1)),
         "of": reader.text("app"),
@@ -168,6 +169,18 @@ def _samples(findings: list[str], read: Callable[[], bytes] | None) -> int | Non
     with _finding(findings):
         counted.append(Reader.parse(read(), what=_GOLDEN).whole_number("samples"))
     return counted[0] if counted else None
+
+
+def _document(file: Path) -> bytes:
+    """A document's bytes, which are a regular file's and not more than any document has.
+
+    Raises:
+        FormatError: they cannot be read.
+    """
+    try:
+        return read_regular(file, MAX_DOCUMENT, links=False)
+    except OSError as exc:
+        raise FormatError(f"{file.name} cannot be read: {exc.strerror or exc}.", remedy=_REMEDY, field=file.name) from exc
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from typing import TypeVar
 from mlpublish.coreml.evaluate import unsupported
 from mlpublish.coreml.interface import MAIN, feature_of, function_of, functions_of
 from mlpublish.coreml.labels import labels_of
-from mlpublish.coreml.package import description_of
-from mlpublish.coreml.schema import Message, parse_model
+from mlpublish.coreml.package import description_of, read_file
+from mlpublish.coreml.schema import Message
 from mlpublish.errors import MlpublishError
 from mlpublish.formats.interface import Feature, Interface
 from mlpublish.inspecting import stages
@@ -58,7 +58,7 @@ def describe(name: str, files: ModelFiles, evidence: Evidence | None = None) -> 
     Raises:
         NotFound, FormatError: there is no specification that can be read, so there is nothing to tell.
     """
-    spec = parse_model(specification_in(files.path).read_bytes(), what=name)
+    spec = read_file(specification_in(files.path), name)
     found = _Findings(files.problems)
     if spec.specificationVersion > _NEWEST:
         found.add(f"The specification version {spec.specificationVersion} is newer than any that is known here ({_NEWEST}).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import mlpublish
+from mlpublish.coreml.package import read
 from mlpublish.coreml.schema import schema
 from mlpublish.errors import BundleError, FormatError, NotFound
 from mlpublish.formats.manifest import MANIFEST_PATH
@@ -247,8 +249,6 @@ def _link(path):
 
 
 def _pipe(path):
-    import os
-
     os.mkfifo(path / "Data/pipe")
 
 
@@ -465,3 +465,24 @@ def test_a_mutated_specification_is_told_or_refused_and_nothing_else(dense, spec
         except mlpublish.MlpublishError as error:
             outcomes.add(type(error).__name__)
     assert outcomes == {"told", "FormatError"}
+
+
+def test_files_of_absurd_length_are_not_read(dense, spec_file, packed, tmp_path):
+    path = dense()
+    spec_file(path).open("r+b").truncate(1 << 40)
+    with pytest.raises(FormatError, match="more than 2147483647"):
+        read(path)
+    folder = unzipped(packed, tmp_path / "unpacked")
+    (folder / "evidence/digits/golden.json").open("r+b").truncate(1 << 40)
+    (folder / "manifest.json").open("r+b").truncate(1 << 40)
+    with pytest.raises(FormatError, match=r"manifest\.json cannot be read: it has more than"):
+        mlpublish.inspect(folder)
+
+
+def test_names_that_are_no_text_can_be_told(dense):
+    path = dense()
+    with open(os.fsencode(path / "Data") + b"/\xff\xfe.bin", "wb") as file:
+        file.write(b"x")
+    found = mlpublish.inspect(path)
+    assert "no UTF-8" in only(found).findings[0]
+    told(found).encode()
