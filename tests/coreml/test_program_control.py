@@ -66,6 +66,18 @@ def test_blocks_see_the_names_around_them_and_what_they_read_is_kept_until_then(
     np.testing.assert_array_equal(model.predict({"x": floats(-1, -2)})["y"], [-4, -7])
 
 
+def test_a_branch_may_give_what_was_there_before_it(tmp_path):
+    def body(x):
+        outer = mb.mul(x=x, y=np.float32(3))  # nothing but the branch's end names it
+        positive = mb.greater(x=mb.reduce_sum(x=x), y=np.float32(0))
+        chosen = mb.cond(pred=positive, _true_fn=lambda: outer, _false_fn=lambda: mb.exp(x=x))
+        return mb.identity(x=chosen, name="y")
+
+    model = load(save(tmp_path / "m.mlpackage", body, x=(2,)))
+    np.testing.assert_array_equal(model.predict({"x": floats(1, 2)})["y"], [3, 6])
+    np.testing.assert_allclose(model.predict({"x": floats(-1, 0)})["y"], np.exp([-1.0, 0.0]), rtol=1e-6)
+
+
 def _endless(x):
     last = mb.while_loop(
         _cond=lambda value: mb.less(x=mb.reduce_sum(x=value), y=np.float32(1)),
