@@ -185,7 +185,7 @@ def _manifest(path: Path) -> Reader:
 def _weights_precision(program: Message) -> str:
     """The float type that most elements of the constants have."""
     names = schema("MIL").DataType
-    elements: Counter[str] = Counter()
+    elements: Counter[int] = Counter()  # a hostile file has types without a name
     for function in program.functions.values():
         for block in function.block_specializations.values():
             for operation in block.operations:
@@ -194,8 +194,8 @@ def _weights_precision(program: Message) -> str:
                     count = 1
                     for dimension in tensor.dimensions:
                         count *= max(1, dimension.constant.size)
-                    elements[names.Name(tensor.dataType)] += count
-    return "float16" if elements["FLOAT16"] > elements["FLOAT32"] else "float32"
+                    elements[tensor.dataType] += count
+    return "float16" if elements[names.FLOAT16] > elements[names.FLOAT32] else "float32"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
