@@ -34,7 +34,7 @@ def _tanh(x: Tensor) -> Tensor:
 
 
 def _relu(x: Tensor) -> Tensor:
-    return np.maximum(x, 0)
+    return np.asarray(np.maximum(x, np.float32(0)))
 
 
 def _relu6(x: Tensor) -> Tensor:

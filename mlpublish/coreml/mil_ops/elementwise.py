@@ -68,7 +68,7 @@ def _inverse(x: Tensor, epsilon: Tensor | float = 1e-4) -> Tensor:
 
 def _clip(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """Where ``alpha`` lies above ``beta``, everything is ``beta``."""
-    return np.asarray(np.minimum(np.maximum(x, number(alpha)), number(beta)))
+    return np.clip(x, number(alpha), number(beta))
 
 
 def _clip_17(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:

@@ -11,9 +11,7 @@ from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value, room, severa
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x`` (…, in), ``weight`` (out, in), ``bias`` (out) -> (…, out)."""
-    if x.ndim == 0 or weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ValueError("x (…, in), weight (out, in) and bias (out) do not fit each other")
-    shape = room(*x.shape[:-1], weight.shape[0])
+    shape = linear_shape(x, weight, bias)
     flat = x.reshape(-1, x.shape[-1]) if x.size else x  # one product of two matrices is sooner than one per batch
     product = np.matmul(flat, weight.T)
     if bias is not None:
@@ -21,12 +19,26 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return np.asarray(product).reshape(shape)
 
 
-def matmul_shape(left: Tensor, right: Tensor) -> None:
+def linear_shape(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[int, ...]:
+    """The shape of a ``linear``'s result.
+
+    Raises:
+        ValueError: its arguments do not fit each other, or the result has too many elements.
+    """
+    fits = x.ndim > 0 and weight.ndim == 2 and x.shape[-1] == weight.shape[1]
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError("x (…, in), weight (out, in) and bias (out) do not fit each other")
+    return room(*x.shape[:-1], weight.shape[0])
+
+
+def check_product(left: Tensor, right: Tensor) -> None:
     """Ask for the room that a product of matrices, or of batches of them, needs.
 
     Raises:
-        ValueError: their batches do not fit each other, or the result has too many elements.
+        ValueError: they do not fit each other, or the result has too many elements.
     """
+    if left.ndim == 0 or right.ndim == 0 or left.shape[-1] != right.shape[-2 if right.ndim > 1 else -1]:
+        raise ValueError(f"{left.shape} and {right.shape} cannot be multiplied")
     rows, columns = left.shape[-2:-1], right.shape[-1:] if right.ndim > 1 else ()
     room(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), *rows, *columns)
 
@@ -39,7 +51,7 @@ def turned(x: Tensor, transposed: Tensor | bool) -> Tensor:
 def _matmul(x: Tensor, y: Tensor, transpose_x: Tensor | bool = False, transpose_y: Tensor | bool = False) -> Tensor:
     """A vector on the left stands for one row, on the right for one column; that axis is left out of the result."""
     left, right = turned(x, transpose_x), turned(y, transpose_y)
-    matmul_shape(left, right)
+    check_product(left, right)
     return np.asarray(np.matmul(left, right))
 
 
@@ -60,7 +72,7 @@ def einsum_operands(values: Value, equation: str) -> tuple[Tensor, Tensor]:
     if len(tensors) != 2 or any(each.ndim != rank for each in tensors):
         raise ValueError(f"the equation {equation!r} takes two tensors of rank {rank}")
     left, right = (np.swapaxes(each, -2, -3) for each in tensors)
-    matmul_shape(left, right)
+    check_product(left, right)
     return left, right
 
 
@@ -81,12 +93,12 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
     A row that no element takes part in is NaN, as the formula says.
     """
     keys = np.swapaxes(key, -1, -2)
-    matmul_shape(query, keys)
+    check_product(query, keys)
     scores = np.matmul(query, keys) / np.float32(np.sqrt(query.shape[-1]))
     if attn_mask is not None:
         scores = scores + added_mask(attn_mask, scores.shape)
     powers = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
-    matmul_shape(powers, value)
+    check_product(powers, value)
     return np.asarray(np.matmul(powers / np.sum(powers, axis=-1, keepdims=True), value))
 
 
