@@ -19,7 +19,7 @@ import numpy as np
 from mlpublish.coreml.mil_ops import OPS
 from mlpublish.coreml.mil_ops.tensor import Tensor, Value, room
 from mlpublish.coreml.network.blob import Blob, Opener, Step, agreed, at_least, one, sized
-from mlpublish.coreml.network.effort import spend
+from mlpublish.coreml.network.effort import spend, touch
 from mlpublish.coreml.network.weights import numbers
 from mlpublish.coreml.schema import Message
 
@@ -165,6 +165,7 @@ def _convolved(x: Blob, weights: Tensor, bias: Tensor | None, kernel: Kernel) ->
     flat, leading = _flat(x, len(kernel.size))
     widths = kernel.widths(flat.shape[2:])
     padded = room(*flat.shape[:2], *(size + sum(pair) for size, pair in zip(flat.shape[2:], widths, strict=True)))
+    touch(math.prod(padded))
     spend(math.prod(padded) // math.prod(kernel.stride) * weights.size // max(1, flat.shape[1]))
     out = OPS["conv"](
         x=flat,
@@ -184,6 +185,7 @@ def _transposed(x: Blob, weights: Tensor, bias: Tensor | None, kernel: Kernel) -
     before, sizes = kernel.cut(flat.shape[2:])
     out = room(len(flat), weights.shape[1] * kernel.groups, *sizes)
     room(*out[:2], *(size * step + each for size, step, each in zip(flat.shape[2:], kernel.stride, kernel.size, strict=True)))
+    touch(math.prod(out))
     spend(flat.size * math.prod(weights.shape[1:]))
     made = OPS["conv_transpose"](
         x=flat,

@@ -1,7 +1,7 @@
 """How much arithmetic a file may ask for: a model is untrusted input, and a loop or a kernel without end is a hang.
 
 Counted in multiplications of a matrix product, the cheapest thing there is; a number that is touched one by one is as dear as
-sixteen of them, a layer as a hundred thousand.
+sixty-four of them, a layer as a million.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from contextvars import ContextVar
 PER_ROW = 1 << 38
 """Multiplications for one row: three times what the dearest networks for phones need."""
 
-PER_LAYER = 1 << 17
-_PER_NUMBER = 16
+PER_LAYER = 1 << 20
+_PER_NUMBER = 64
+
+
+class TooMuch(ValueError):
+    """More arithmetic was asked for than is allowed; fewer rows at once do not help."""
+
 
 _left: ContextVar[int | None] = ContextVar("left", default=None)
 
@@ -33,13 +38,13 @@ def spend(multiplications: int) -> None:
     """Ask before a matrix product.
 
     Raises:
-        ValueError: more was asked for than is allowed.
+        TooMuch: more was asked for than is allowed.
     """
     left = _left.get()
     if left is None:
         return
     if multiplications > left:
-        raise ValueError("the network asks for more arithmetic than any network for a phone")
+        raise TooMuch("the network asks for more arithmetic than any network for a phone")
     _left.set(left - multiplications)
 
 
@@ -47,6 +52,6 @@ def touch(numbers: int) -> None:
     """Ask before so many numbers are made or looked at one by one.
 
     Raises:
-        ValueError: more was asked for than is allowed.
+        TooMuch: more was asked for than is allowed.
     """
     spend(numbers * _PER_NUMBER)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlpublish.coreml.network.blob import Blob, Step, agreed, whole
-from mlpublish.coreml.network.effort import PER_LAYER, spend, touch
+from mlpublish.coreml.network.effort import PER_LAYER, TooMuch, spend, touch
 from mlpublish.coreml.network.layers import LAYERS, nested
 from mlpublish.coreml.schema import Message
 
@@ -158,8 +158,7 @@ def _told(name: str) -> Iterator[None]:
     """Whatever numpy said, in one kind of error that names the layer."""
     try:
         yield
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError) as exc:
-        raise ValueError(f"layer {name!r}: {type(exc).__name__}: {exc}") from exc
-    except ValueError as exc:
-        exc.args = (f"layer {name!r}: {exc}",)
-        raise
+    except (ArithmeticError, AssertionError, LookupError, MemoryError, TypeError, ValueError) as exc:
+        kind = type(exc) if isinstance(exc, TooMuch) else ValueError
+        what = f"{exc}" if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
+        raise kind(f"layer {name!r}: {what}") from exc

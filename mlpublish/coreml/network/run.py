@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml.classic.stage import Rows, Run
-from mlpublish.coreml.network.effort import allowed
+from mlpublish.coreml.network.effort import TooMuch, allowed
 from mlpublish.coreml.network.graph import Graph
 from mlpublish.coreml.network.interface import answer, entrances
 from mlpublish.coreml.network.layers import unsupported as unsupported_layers
@@ -101,8 +101,8 @@ class _Network:
         try:
             with allowed(count):
                 found = self._together(rows, count)
-        except ValueError:
-            if count == 1:
+        except ValueError as exc:
+            if count == 1 or isinstance(exc, TooMuch):
                 raise
         else:
             yield found

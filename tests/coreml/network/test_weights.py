@@ -142,7 +142,7 @@ def test_quantised_weights_of_a_layer(tmp_path):
     def add(made):
         made.add_inner_product(
             "i", _packed(codes.reshape(-1), 4), None, 4, 3, False, "x", "y",
-            quantization_type="linear", nbits=4, quant_scale=np.asarray([1.0, 2.0, 3.0]), quant_bias=np.asarray([0.0, 1.0, 2.0]),
+            quantization_type="linear", nbits=4, quant_scale=np.asarray([1.0, 2, 3]), quant_bias=np.asarray([0.0, 1, 2]),
         )  # fmt: skip
 
     def want(x):
