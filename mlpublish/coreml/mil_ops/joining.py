@@ -63,7 +63,7 @@ def _pad(x: Tensor, pad: Tensor, mode: str = "constant", constant_val: Tensor | 
     widths = [(0, 0)] * (x.ndim - len(sides) // 2) + list(zip(sides[::2], sides[1::2], strict=True))
     room(*(before + size + after for size, (before, after) in zip(x.shape, widths, strict=True)))
     if mode == "constant":
-        return np.pad(x, widths, constant_values=constant_val)
+        return np.pad(x, widths, constant_values=np.asarray(constant_val).reshape(()))
     if mode == "reflect":
         if any(max(each) >= size for size, each in zip(x.shape, widths, strict=True) if max(each)):
             raise ValueError(f"the padding {sides} reflects more than a tensor of the shape {x.shape} has")

@@ -60,8 +60,12 @@ def _band_part(x: Tensor, lower: Tensor | int = -1, upper: Tensor | int = -1) ->
         raise ValueError(f"a tensor of the shape {x.shape} holds no matrix")
     below, above = whole(lower), whole(upper)
     rows, columns = room(*x.shape[-2:])
-    down = np.arange(rows)[:, None] - np.arange(columns)
-    outside = ((below >= 0) & (down > below)) | ((above >= 0) & (-down > above))
+    row, column = np.arange(rows)[:, None], np.arange(columns)
+    outside = np.zeros((rows, columns), dtype=bool)
+    if below >= 0:
+        outside |= column < row - below
+    if above >= 0:
+        outside |= column > row + above
     return np.where(outside, np.zeros((), dtype=x.dtype), x)
 
 
@@ -74,6 +78,7 @@ def _argsort(x: Tensor, axis: Tensor | int = -1, ascending: Tensor | bool = Fals
 
 
 def _non_zero(x: Tensor) -> Tensor:
+    room(int(np.count_nonzero(x)), x.ndim)
     return np.argwhere(x).astype(np.int32)
 
 

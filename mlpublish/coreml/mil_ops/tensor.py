@@ -21,17 +21,21 @@ Handler: TypeAlias = Callable[..., "Value"]
 
 def axes_of(axes: Tensor | None) -> tuple[int, ...] | None:
     """MIL's list of axes as numpy takes it; none given means all."""
-    return None if axes is None else tuple(int(axis) for axis in axes.reshape(-1))
+    return None if axes is None else tuple(ints(axes))
+
+
+MAX_INTS = 1 << 20
+"""Of one list of axes, sizes or steps: they are counted one by one."""
 
 
 def ints(values: Tensor) -> list[int]:
     """A vector as Python's whole numbers.
 
     Raises:
-        ValueError: they are of a type that holds others.
+        ValueError: they are of a type that holds others, or more than ``MAX_INTS``.
     """
-    if values.dtype.kind not in "iub":
-        raise ValueError(f"whole numbers are wanted, not {values.dtype}")
+    if values.dtype.kind not in "iub" or values.size > MAX_INTS:
+        raise ValueError(f"at most {MAX_INTS} whole numbers are wanted, not {values.size} of {values.dtype}")
     return [int(value) for value in values.reshape(-1)]
 
 
