@@ -28,11 +28,11 @@ _REMEDY = "Get the model again from where it was made; it may be cut or altered.
 
 _MOVED = frozenset({
     "abs", "band_part", "batch_to_space", "clip", "concat", "cond", "coreml_update_state", "crop", "depth_to_space",
-    "expand_dims", "fill", "flatten2d", "gather", "gather_along_axis", "gather_nd", "identity", "list_gather",
+    "expand_dims", "fill", "fill_like", "flatten2d", "gather", "gather_along_axis", "gather_nd", "identity", "list_gather",
     "list_read", "max_pool", "maximum", "minimum", "pad", "pixel_shuffle", "pixel_unshuffle", "read_state",
     "reduce_max", "reduce_min", "relu", "reshape", "reshape_like", "reverse", "reverse_sequence", "select", "sign",
-    "slice_by_index", "slice_by_size", "sliding_windows", "space_to_batch", "space_to_depth", "split", "squeeze",
-    "stack", "tile", "topk", "transpose", "while_loop", "write_state",
+    "slice_by_index", "slice_by_size", "slice_update", "sliding_windows", "space_to_batch", "space_to_depth", "split",
+    "squeeze", "stack", "tile", "topk", "transpose", "while_loop", "write_state",
 })  # fmt: skip
 """Operations that give no number which is not among their arguments: what was float16 before needs no rounding after."""
 
