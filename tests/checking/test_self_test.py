@@ -127,14 +127,14 @@ def unknown(model: Path) -> None:
 
     spec = schema("Model").Model(specificationVersion=1)
     spec.description.output.add(name="prediction").type.doubleType.SetInParent()
-    spec.identity.SetInParent()
+    spec.textClassifier.SetInParent()
     model.write_bytes(spec.SerializeToString())
 
 
 @pytest.mark.parametrize(
     ("prepare", "why"),
     [
-        (unknown, "digits.mlmodel needs what the evaluator does not know: identity."),
+        (unknown, "digits.mlmodel needs what the evaluator does not know: textClassifier."),
         (lambda model: model.write_bytes(b"weights"), "digits.mlmodel is not a Core ML model"),
     ],
     ids=["an unknown type", "no Core ML file"],
