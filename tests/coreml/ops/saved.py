@@ -10,8 +10,11 @@ import numpy as np
 
 from tests.coreml.ops.case import Case, versions
 
+_MASKS = "a mask of single bits, which no model hands out, is one of its results; tests/coreml/test_compression.py has one"
 NOT_ALONE: Mapping[str, str] = {
     "classify": "its results need a classifier's description; tests/coreml/test_interface.py has one",
+    "constexpr_lut_to_sparse": _MASKS,
+    "constexpr_sparse_blockwise_shift_scale": _MASKS,
 }
 """Operations that no program consists of alone, each with the place where they are tried in a file."""
 
@@ -30,7 +33,7 @@ def build(case: Case, opset: int, folder: Path) -> tuple[Path, dict[str, np.ndar
     outside = {f"in_{name}": _taken(case.given[name]) for name in _inputs(case, opset)}
     given = outside or {"nothing": np.zeros(1, np.float32)}  # a model has an input
     model = ct.convert(
-        _program(case, getattr(ct.target, f"iOS{opset}"), given),
+        _program(case, opset, given),
         convert_to="mlprogram",
         minimum_deployment_target=getattr(ct.target, f"iOS{opset}"),
         compute_precision=ct.precision.FLOAT32,
@@ -42,12 +45,13 @@ def build(case: Case, opset: int, folder: Path) -> tuple[Path, dict[str, np.ndar
     return path, given
 
 
-def _program(case: Case, target: Any, given: Mapping[str, np.ndarray]) -> Any:
+def _program(case: Case, opset: int, given: Mapping[str, np.ndarray]) -> Any:
+    import coremltools as ct
     from coremltools.converters.mil import Builder as mb
     from coremltools.converters.mil.mil import Function, Program
 
     taken = {name: mb.placeholder(shape=each.shape, dtype=_builtin(each)) for name, each in given.items()}
-    with Function(taken, opset_version=target) as function:
+    with Function(taken, opset_version=getattr(ct.target, f"iOS{opset}")) as function:
         function.set_outputs(list(_body(mb, case, function.inputs)))
     program = Program()
     program.add_function("main", function)

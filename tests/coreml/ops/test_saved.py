@@ -45,4 +45,5 @@ def test_an_operation_in_a_file_gives_what_is_wanted(tmp_path, case, opset):
     path, given = build(case, opset, tmp_path)
     got = evaluate.load(path).predict(given)
     wanted = case.wanted(opset)
-    case.compare(opset, tuple(value.reshape(np.shape(want)) for value, want in zip(got.values(), wanted, strict=True)))
+    got = tuple(value.reshape(np.shape(want)) for value, want in zip(got.values(), wanted, strict=True))
+    case.compare(opset, got, wanted)
