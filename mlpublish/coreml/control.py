@@ -13,6 +13,7 @@ import numpy as np
 
 from mlpublish.coreml.declared import Declared
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value
+from mlpublish.coreml.sound import FAILURES
 from mlpublish.errors import ConversionError
 
 MAX_EFFORT = 1_000_000
@@ -197,7 +198,7 @@ class Run:
                     self._store_several(got, step)
                 for slot in step.free:
                     slots[slot] = None
-        except _FAILURES as exc:
+        except FAILURES as exc:
             assert step is not None
             told = str(exc) or type(exc).__name__
             raise ConversionError(
@@ -250,20 +251,6 @@ class Run:
         size = sum(each.nbytes for each in held.values() if isinstance(each, np.ndarray))
         if size > MAX_BYTES:
             raise ValueError(f"it would hold {size} bytes at a time, at most {MAX_BYTES} are")
-
-
-_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BufferError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)  # what numpy, torch and Python make of arguments that do not fit
 
 
 def _truth(value: Value | None) -> bool:

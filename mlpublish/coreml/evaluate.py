@@ -6,8 +6,7 @@ phone's processors compute from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -16,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml import program
+from mlpublish.coreml.answers import arrays, single, stacked
 from mlpublish.coreml.classic import run as classic
 from mlpublish.coreml.classic.stage import Rows
 from mlpublish.coreml.control import NotFinite as NotFinite
 from mlpublish.coreml.inputs import as_one_row, as_rows
 from mlpublish.coreml.inputs import unsupported as unsupported_inputs
-from mlpublish.coreml.mil_ops.tensor import Value
 from mlpublish.coreml.package import SUFFIXES, Description, description_of, read, specification
 from mlpublish.coreml.schema import Message
+from mlpublish.coreml.sound import sound
 from mlpublish.coreml.states import State as State
 from mlpublish.coreml.states import checked
 from mlpublish.coreml.weights import Weights
-from mlpublish.errors import ConversionError, FormatError, NotFound, RecipeError
+from mlpublish.errors import ConversionError, NotFound, RecipeError
 from mlpublish.formats.interface import Feature
 from mlpublish.version import __version__
 
@@ -68,7 +68,7 @@ class Model:
     def __init__(self, path: Path, *, mode: str = "device", backend: str = "auto", function: str | None = None) -> None:
         self.path = path
         self._halves = np.dtype(np.float16 if mode == "device" else np.float32)
-        with _sound(path):
+        with sound(path):
             spec = read(path)
             self.description: Description = description_of(spec, path.name, function)
             _refuse_unsupported(path, _unsupported(spec, self.description))
@@ -101,11 +101,11 @@ class Model:
                 state.
         """
         self._refuse_forgetting()
-        with _sound(self.path):
+        with sound(self.path):
             rows = as_one_row(self.description.interface.inputs, inputs)
             if isinstance(self._inside, program.Program):
-                return _arrays(self._ran(self._inside, rows, 0).outputs)
-            return _single(self._inside.run(rows), self.description.interface.outputs)
+                return arrays(self._ran(self._inside, rows, 0).outputs)
+            return single(self._inside.run(rows), self.description.interface.outputs)
 
     def predict_rows(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.generic]]:
         """Run the model on many rows of one shape.
@@ -122,16 +122,16 @@ class Model:
                 keeps a state.
         """
         self._refuse_forgetting()
-        with _sound(self.path):
+        with sound(self.path):
             rows = as_rows(self.description.interface.inputs, inputs)
             if not isinstance(self._inside, program.Program):
                 return self._inside.run(rows)
             count = len(next(iter(rows.values()), ()))
-            return _stacked([self._ran(self._inside, rows, row).outputs for row in range(count)])
+            return stacked([self._ran(self._inside, rows, row).outputs for row in range(count)])
 
     def initial_state(self) -> State:
         """What a stateful model remembers before its first prediction: zeros; empty for a model without states."""
-        with _sound(self.path):
+        with sound(self.path):
             return State.zeros(self._state_features())
 
     def predict_with_state(
@@ -151,13 +151,13 @@ class Model:
         """
         features = self._state_features()
         before = checked(features, state)
-        with _sound(self.path):
+        with sound(self.path):
             rows = as_one_row(self.description.interface.inputs, inputs)
             if not isinstance(self._inside, program.Program):
-                return _single(self._inside.run(rows), self.description.interface.outputs), before
+                return single(self._inside.run(rows), self.description.interface.outputs), before
             ran = self._ran(self._inside, rows, 0, before)
             after = {each.name: np.asarray(ran.states[each.name]).astype(each.dtype) for each in features}
-            return _arrays(ran.outputs), State(after)
+            return arrays(ran.outputs), State(after)
 
     def _ran(self, inside: program.Program, rows: Rows, row: int, state: State | None = None) -> program.Ran:
         if row == 0:
@@ -180,30 +180,6 @@ class Model:
                 remedy="Use outputs, state = model.predict_with_state(inputs, state), beginning with model.initial_state().",
                 field="state",
             )
-
-
-@contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """A file that lies about itself ends in one error of ours, whatever it made Python or numpy say."""
-    try:
-        yield
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        BufferError,
-        LookupError,
-        MemoryError,
-        RecursionError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as exc:
-        raise FormatError(
-            f"{path.name} is not a model that holds together ({type(exc).__name__}).",
-            remedy="Get it again from where it was made; it may be cut or altered.",
-            field=path.name,
-        ) from exc
 
 
 @overload
@@ -262,7 +238,7 @@ def unsupported(path: Path, function: str | None = None) -> list[str]:
     Args:
         function: which function of a model with several; by default the one that its description names.
     """
-    with _sound(path):
+    with sound(path):
         spec = read(path)
         return _unsupported(spec, description_of(spec, path.name, function))
 
@@ -280,23 +256,3 @@ def _refuse_unsupported(path: Path, found: list[str]) -> None:
             remedy="Change the model so that it does without, or ask for it in mlpublish's issue tracker.",
             field=found[0],
         )
-
-
-def _arrays(outputs: Mapping[str, Value]) -> dict[str, NDArray[np.generic]]:
-    """The caller's own: nothing in them is the model's memory."""
-    return {name: np.array(value) for name, value in outputs.items()}
-
-
-def _single(rows: Rows, outputs: tuple[Feature, ...]) -> dict[str, NDArray[np.generic]]:
-    """The one row of a classic model's answer, arrays in the shape that the interface says, where it says one."""
-    shapes = {each.name: each.shape for each in outputs if each.kind == "multiArray" and each.flexible is None}
-    return {name: value[:1].reshape(shapes.get(name) or value.shape[1:]) for name, value in rows.items()}
-
-
-def _stacked(results: list[dict[str, Value]]) -> Rows:
-    return {name: np.stack([_without_leading_one(each[name]) for each in results]) for name in results[0]}
-
-
-def _without_leading_one(value: Value) -> NDArray[np.generic]:
-    array = np.asarray(value)
-    return array[0] if array.ndim > 1 and array.shape[0] == 1 else array
