@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mlpublish.benchmarks.evaluate import Speed
 from mlpublish.benchmarks.networks import NETWORKS, made
+from mlpublish.benchmarks.speed import Speed
 from mlpublish.benchmarks.timing import medians
 from mlpublish.converting.from_torch import TorchSource
 from mlpublish.converting.source import Precision

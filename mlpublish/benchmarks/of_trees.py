@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
-from mlpublish.benchmarks.evaluate import Speed
+from mlpublish.benchmarks.speed import Speed
 from mlpublish.benchmarks.timing import medians
 from mlpublish.converting.trees import LEAF, Mode, Tree, TreeEnsemble, write
 from mlpublish.coreml import evaluate

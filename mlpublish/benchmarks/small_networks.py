@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mlpublish.benchmarks.networks import Block, Inverted, Residual
 
-_STEPS, _BATCH = 120, 128
+_STEPS, _BATCH = 400, 64
 
 
 class Image(nn.Module):

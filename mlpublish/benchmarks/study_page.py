@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
-from mlpublish.benchmarks.mutations import NO_EFFECT, Study
+from mlpublish.benchmarks.trial import NO_EFFECT, Study
 
 _HEAD = """\
 # What the parity gate catches

@@ -11,9 +11,9 @@ from typing import Any
 from mlpublish.benchmarks.classic_faults import linear_faults, tree_faults
 from mlpublish.benchmarks.classic_models import CLASSIC_MODELS
 from mlpublish.benchmarks.fault import Fault
-from mlpublish.benchmarks.mutations import Trial
 from mlpublish.benchmarks.network_faults import network_faults
 from mlpublish.benchmarks.small_networks import trained
+from mlpublish.benchmarks.trial import Trial
 from mlpublish.converting.from_sklearn import SklearnSource
 from mlpublish.converting.from_torch import TorchSource
 from mlpublish.converting.parity import EXACT, FLOAT16, gate, measure
