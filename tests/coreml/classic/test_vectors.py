@@ -39,6 +39,7 @@ def test_features_of_every_type_stand_in_the_order_of_the_list():
         ({"x": 3}, np.zeros((2, 4))),
         ({"x": 2**60}, np.zeros((2, 4))),
         ({"x": 2**60}, objects({}, {})),
+        ({"x": 2**28}, objects({}, {})),
         ({"x": 2}, objects({2: 1.0})),
         ({"x": 2}, objects({-1: 1.0})),
         ({"x": 2}, objects({"a": 1.0})),
