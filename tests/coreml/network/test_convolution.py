@@ -59,6 +59,8 @@ CONVOLUTIONS = [
     {"pads": ((1, 2), (0, 3))},
     {"border": "same", "stride": (2, 3)},
     {"border": "same", "stride": (2, 3), "top_left": True},
+    {"border": "same", "kernel": (2, 4)},
+    {"border": "same", "kernel": (2, 4), "top_left": True},
     {"border": "same", "dilation": (2, 2), "kernel": (2, 3)},
     {"kernel": (1, 1)},
     {"kernel": (1, 1), "pads": ((1, 0), (0, 1)), "stride": (2, 2)},

@@ -166,3 +166,11 @@ def test_settings_that_are_not_evaluated_are_named(tmp_path):
     made._add_generic_layer("e", ["y"], ["z"])
     found = ["layer custom", "layer innerProduct with int8DynamicQuantize", "layer of an unknown kind"]
     assert unsupported(save(made, tmp_path / "m.mlmodel")) == found
+
+
+@pytest.mark.parametrize(("size", "seen"), [((1, 3, 4), (3, 4)), ((1, 1, 4), (1, 4)), ((2, 1, 1), (2, 1, 1))])
+def test_of_an_output_without_a_shape_the_sequence_the_batch_and_one_more_1_are_left_out(tmp_path, size, seen):
+    made = builder({"x": size}, exact=False)
+    made.add_activation("same", "LINEAR", "x", "y", params=[1.0, 0.0])
+    x = numbers(3, *size)
+    np.testing.assert_array_equal(load(save(made, tmp_path / "m.mlmodel")).predict_rows({"x": x})["y"], x.reshape(3, *seen))
