@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import numpy as np
@@ -137,3 +138,14 @@ def trained(name: str) -> tuple[nn.Module, NDArray[np.generic]]:
         loss(network(inputs[some]), wanted[some]).backward()
         steps.step()
     return network.eval().requires_grad_(False), inputs[-64:].numpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For such small networks a second thread costs more than it brings, most of all on a machine that does other work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

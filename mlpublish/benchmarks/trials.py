@@ -12,7 +12,7 @@ from mlpublish.benchmarks.classic_faults import linear_faults, tree_faults
 from mlpublish.benchmarks.classic_models import CLASSIC_MODELS
 from mlpublish.benchmarks.fault import Fault
 from mlpublish.benchmarks.network_faults import network_faults
-from mlpublish.benchmarks.small_networks import trained
+from mlpublish.benchmarks.small_networks import one_thread, trained
 from mlpublish.benchmarks.trial import Trial
 from mlpublish.converting.from_sklearn import SklearnSource
 from mlpublish.converting.from_torch import TorchSource
@@ -27,7 +27,8 @@ _numbers = count()
 
 def network_trials(name: str, folder: Path) -> Iterator[Trial]:
     """Convert the faulty network to both files and hold them against the sound network's answers."""
-    network, rows = trained(name)
+    with one_thread():
+        network, rows = trained(name)
     sound = TorchSource(network)
     _pass(_asked(sound, sound, rows, folder, "float32"), _asked(sound, sound, rows, folder, "float16"))
     for fault in network_faults(network, is_classifier=name != "restoring"):
