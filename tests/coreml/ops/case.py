@@ -91,7 +91,7 @@ class Case:
         """Hold what came out against what must."""
         assert len(got) == len(wanted)
         for ours, theirs in zip(got, wanted, strict=True):
-            assert np.shape(ours) == np.shape(theirs), f"{self}: shape {np.shape(ours)}, wanted {np.shape(theirs)}"
+            assert np.shape(ours) == np.shape(theirs), f"{self} in iOS{opset}: {np.shape(ours)}"
             if isinstance(theirs, str):
                 assert ours == theirs
                 continue
