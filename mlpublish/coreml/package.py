@@ -7,6 +7,7 @@ What comes from outside is read strictly: no link, nothing outside of the folder
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import uuid
@@ -183,18 +184,16 @@ def _manifest(path: Path) -> Reader:
 
 
 def _weights_precision(program: Message) -> str:
-    """The float type that most elements of the constants have."""
+    """The float type that most elements of the constants have, of those that are held compressed the type they stand for."""
     names = schema("MIL").DataType
     elements: Counter[int] = Counter()  # a hostile file has types without a name
     for function in program.functions.values():
         for block in function.block_specializations.values():
             for operation in block.operations:
-                for value in operation.attributes.values():
-                    tensor = value.type.tensorType
-                    count = 1
-                    for dimension in tensor.dimensions:
-                        count *= max(1, dimension.constant.size)
-                    elements[tensor.dataType] += count
+                if operation.type.startswith("const"):  # const and constexpr_…
+                    for result in operation.outputs:
+                        sizes = (max(1, each.constant.size) for each in result.type.tensorType.dimensions)
+                        elements[result.type.tensorType.dataType] += math.prod(sizes)
     return "float16" if elements[names.FLOAT16] > elements[names.FLOAT32] else "float32"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlpublish.coreml.evaluate import load, unsupported
-from mlpublish.coreml.package import read
+from mlpublish.coreml.package import describe, read
 
 IMAGE = np.random.default_rng(1).normal(size=(1, 8, 6, 6)).astype(np.float32)
 
@@ -184,6 +184,7 @@ def test_a_compressed_package_answers_as_its_decompressed_twin(network, tmp_path
     assert _kinds(paths[0]) == wanted
     assert _kinds(paths[1]) == set()
     assert unsupported(paths[0]) == []
+    assert [describe(path).precision for path in paths] == [precision.lower()] * 2
     for mode in ("device", "exact"):
         got, twin = (load(path, mode=mode, backend="numpy").predict({"input": IMAGE})["prediction"] for path in paths)
         np.testing.assert_allclose(got, twin, rtol=1e-6, atol=1e-6)
