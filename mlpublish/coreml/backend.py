@@ -47,6 +47,16 @@ class Backend:
         return self.handlers.get(key, OPS[key]) if elements >= _LARGE else OPS[key]
 
 
+def check_backend(name: str) -> None:
+    """Refuse a backend that is none of ``BACKENDS``.
+
+    Raises:
+        RecipeError: the backends are named.
+    """
+    if name not in BACKENDS:
+        raise RecipeError(f"backend={name!r} is not known.", remedy=f"Use one of: {', '.join(BACKENDS)}.", field="backend")
+
+
 def backend_for(name: str, block: Message, inputs: Mapping[str, Declared]) -> Backend:
     """The backend that was asked for.
 
@@ -59,8 +69,7 @@ def backend_for(name: str, block: Message, inputs: Mapping[str, Declared]) -> Ba
         RecipeError: there is no such backend.
         MissingExtra: it is torch, which is not installed.
     """
-    if name not in BACKENDS:
-        raise RecipeError(f"backend={name!r} is not known.", remedy=f"Use one of: {', '.join(BACKENDS)}.", field="backend")
+    check_backend(name)
     if name == "numpy" or (name == "auto" and not _is_worth_torch(block, inputs)):
         return Backend()
     if importlib.util.find_spec("torch") is None:

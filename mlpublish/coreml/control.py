@@ -23,7 +23,7 @@ MAX_BYTES = 1 << 32
 """Of everything that a run holds at a time (4 GiB)."""
 
 _WEIGHED_EVERY = 1 << 28  # bytes made; between two of these nothing is added up
-_REMEDY = "Get the model again from where it was made; it may be cut or altered."
+_REMEDY = "Give inputs whose values it takes; if they are, get the model again: it may be cut or altered."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlpublish.coreml import program
 from mlpublish.coreml.answers import arrays, single, stacked
+from mlpublish.coreml.backend import check_backend
 from mlpublish.coreml.classic import run as classic
 from mlpublish.coreml.classic.stage import Rows
 from mlpublish.coreml.control import NotFinite as NotFinite
@@ -66,6 +67,8 @@ class Model:
     """Of the last prediction in the mode ``device``: the first float16 variable that overflowed, or became no number."""
 
     def __init__(self, path: Path, *, mode: str = "device", backend: str = "auto", function: str | None = None) -> None:
+        program.check_mode(mode)
+        check_backend(backend)
         self.path = path
         self._halves = np.dtype(np.float16 if mode == "device" else np.float32)
         with sound(path):
@@ -184,14 +187,14 @@ class Model:
 
 @overload
 def load(
-    path: Path, *, mode: str = ..., backend: str = ..., function: str | None = ..., executor: Literal["mlpublish"] = ...
+    path: Path | str, *, mode: str = ..., backend: str = ..., function: str | None = ..., executor: Literal["mlpublish"] = ...
 ) -> Model: ...
 @overload
 def load(
-    path: Path, *, mode: str = ..., backend: str = ..., function: str | None = ..., executor: str
+    path: Path | str, *, mode: str = ..., backend: str = ..., function: str | None = ..., executor: str
 ) -> Model | AppleModel: ...
 def load(
-    path: Path,
+    path: Path | str,
     *,
     mode: str = "device",
     backend: str = "auto",
@@ -212,7 +215,7 @@ def load(
         raise RecipeError(
             f"executor={executor!r} is not known.", remedy=f"Use one of: {', '.join(EXECUTORS)}.", field="executor"
         )
-    chosen = _model_in(path)
+    chosen = _model_in(Path(path))
     if executor == "apple":
         from mlpublish.coreml.apple import AppleModel
 
@@ -232,15 +235,17 @@ def _model_in(path: Path) -> Path:
     return found[0]
 
 
-def unsupported(path: Path, function: str | None = None) -> list[str]:
+def unsupported(path: Path | str, function: str | None = None) -> list[str]:
     """What a saved model needs that is not evaluated here, in alphabetical order; empty if nothing.
 
     Args:
+        path: as for ``load``.
         function: which function of a model with several; by default the one that its description names.
     """
-    with sound(path):
-        spec = read(path)
-        return _unsupported(spec, description_of(spec, path.name, function))
+    chosen = _model_in(Path(path))
+    with sound(chosen):
+        spec = read(chosen)
+        return _unsupported(spec, description_of(spec, chosen.name, function))
 
 
 def _unsupported(spec: Message, description: Description) -> list[str]:

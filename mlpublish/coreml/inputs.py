@@ -55,6 +55,10 @@ def as_one_row(features: tuple[Feature, ...], inputs: Mapping[str, Any]) -> Rows
 
 def _known(features: tuple[Feature, ...], inputs: Mapping[str, Any]) -> list[Feature]:
     """The features that are given; the others may be left out."""
+    if not isinstance(inputs, Mapping):
+        raise ConversionError(
+            f"The inputs are {type(inputs).__name__}, not a mapping of names.", remedy="Give {name: array}.", field="samples"
+        )
     names = [each.name for each in features]
     needed = {each.name for each in features if not each.optional}
     if not needed <= set(inputs) <= set(names):
@@ -105,7 +109,14 @@ def _feature_row(feature: Feature, value: Any) -> _Array:
             return image_row(feature, value)
         case "dictionary":
             return _dictionaries(feature, [value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value])
-    return _feature_rows(feature, _array(feature, value)[np.newaxis])
+    values = _array(feature, value)
+    if feature.kind != "string" and _row_shape(feature, values.shape) is None:
+        raise _refused(
+            feature,
+            f"has the shape {values.shape}, the model takes {feature.shapes_told}",
+            "Give it in the model's shape; predict_rows takes many rows at once.",
+        )
+    return _feature_rows(feature, values[np.newaxis])
 
 
 def _array(feature: Feature, values: Any) -> _Array:
@@ -115,6 +126,8 @@ def _array(feature: Feature, values: Any) -> _Array:
         return np.asarray(values)
     except ValueError as exc:
         raise _refused(feature, "gets rows of unlike shapes", "Ask for the rows of one shape at a time.") from exc
+    except (RuntimeError, TypeError) as exc:  # torch says so of a tensor that requires grad, or is on a GPU
+        raise _refused(feature, f"cannot be read as an array: {exc}", "Give a numpy array.") from exc
 
 
 def _numbers(feature: Feature, values: _Array) -> _Array:
@@ -126,6 +139,8 @@ def _numbers(feature: Feature, values: _Array) -> _Array:
             field="samples",
         )
     dtype = np.dtype(np.int64 if feature.kind == "int64" else feature.dtype)
+    if values.dtype.kind == "c":
+        raise _refused(feature, "gets complex numbers", "Give real ones.")
     try:
         if dtype.kind == "i":
             _refuse_other_than_whole(feature, values, dtype)
@@ -157,7 +172,11 @@ def _refuse_other_than_whole(feature: Feature, values: _Array, dtype: np.dtype[A
         whole = (numbers >= limits.min) & (numbers < float(limits.max) + 1) & (numbers == np.floor(numbers))
         fit = bool(np.all(whole))
     if not fit:
-        raise _refused(feature, f"takes whole numbers ({dtype})", "Round what is given, or give it as whole numbers.")
+        raise _refused(
+            feature,
+            f"takes whole numbers ({dtype})",
+            f"Round what is given; {limits.min} is the least, {limits.max} the largest.",
+        )
 
 
 def _texts(feature: Feature, values: _Array) -> _Array:

@@ -43,6 +43,16 @@ MAX_KEPT = 1 << 31
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
+def check_mode(mode: str) -> None:
+    """Refuse a mode that is none of ``MODES``.
+
+    Raises:
+        RecipeError: the modes are named.
+    """
+    if mode not in MODES:
+        raise RecipeError(f"mode={mode!r} is not known.", remedy=f"Use one of: {', '.join(MODES)}.", field="mode")
+
+
 def main_block(program: Message, function: str = "main") -> Message:
     """The block of a function that its operation set selects.
 
@@ -111,8 +121,7 @@ class Program:
     def __init__(
         self, program: Message, weights: Weights, *, function: str = "main", mode: str = "device", backend: str = "auto"
     ) -> None:
-        if mode not in MODES:
-            raise RecipeError(f"mode={mode!r} is not known.", remedy=f"Use one of: {', '.join(MODES)}.", field="mode")
+        check_mode(mode)
         block, message = main_block(program, function), program.functions[function]
         declared = {each.name: Declared.of(each) for each in message.inputs}
         self._backend = backend_for(backend, block, declared)

@@ -51,7 +51,7 @@ def checked(features: tuple[Feature, ...], given: Mapping[str, NDArray[np.generi
     """
     wanted = {each.name: each for each in features}
     if wanted.keys() != given.keys():
-        raise _unfit(f"The model's states are {', '.join(wanted)}; given are {', '.join(sorted(given)) or 'none'}.")
+        raise _unfit(f"The model's states are {', '.join(wanted) or 'none'}; given are {', '.join(sorted(given)) or 'none'}.")
     for name, feature in wanted.items():
         value = np.asarray(given[name])
         if value.shape != feature.shape or value.dtype.kind not in "fiub":

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mlpublish.coreml.evaluate import load
+from mlpublish.coreml.evaluate import load, unsupported
 from mlpublish.errors import ConversionError, NotFound
 
 _RUN_ALONE = """
@@ -42,6 +42,15 @@ def test_an_unpacked_bundle_with_one_model_is_that_model(dense, tmp_path):
     (tmp_path / "bundle/models").mkdir(parents=True)
     shutil.copytree(path, tmp_path / "bundle/models/a.mlpackage")
     assert load(tmp_path / "bundle").path.name == "a.mlpackage"
+
+
+def test_a_path_may_be_text_and_a_bundle_is_searched_for_what_is_unsupported_too(dense, tmp_path):
+    path = dense()
+    (tmp_path / "bundle" / "models").mkdir(parents=True)
+    shutil.copytree(path, tmp_path / "bundle" / "models" / "digits.mlpackage")
+    for each in (str(path), str(tmp_path / "bundle")):
+        assert load(each).description.kind == "mlProgram"
+        assert unsupported(each) == []
 
 
 def test_an_unpacked_bundle_with_several_models_names_them(dense, tmp_path):

@@ -177,3 +177,31 @@ def test_a_sequence_cannot_be_given():
 def test_a_picture_for_an_array_is_refused():
     with pytest.raises(ConversionError, match="no image"):
         as_one_row((array(),), {"x": Image.new("L", (3, 1))})
+
+
+def test_one_set_of_inputs_of_another_shape_is_sent_to_predict_rows():
+    with pytest.raises(ConversionError, match=r"\(4, 1, 3\), the model takes \(1, 3\)") as caught:
+        as_one_row((array(),), {"x": np.zeros((4, 1, 3))})
+    assert "predict_rows" in str(caught.value)
+
+
+class NeedsGrad:
+    """What torch does for a tensor that requires grad."""
+
+    def __array__(self, *args: object, **more: object) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({"x": NeedsGrad()}, "cannot be read as an array: Can't call numpy"),
+        ({"x": np.zeros((1, 3), complex)}, "complex"),
+        (np.zeros((1, 3)), "ndarray, not a mapping"),
+        (None, "NoneType, not a mapping"),
+    ],
+)
+def test_what_is_no_input_is_blamed_on_the_caller(inputs, told):
+    for read in (as_rows, as_one_row):
+        with pytest.raises(ConversionError, match=told):
+            read((array(),), inputs)

@@ -80,6 +80,22 @@ def test_a_setting_that_is_not_known_is_refused_with_those_that_are(dense, setti
         load(dense(), **setting)
 
 
+@pytest.mark.parametrize("setting", [{"mode": "fast"}, {"backend": "jax"}])
+def test_a_setting_that_is_not_known_is_refused_before_the_file_is_read(setting, tmp_path):
+    with pytest.raises(RecipeError, match="is not known"):
+        load(tmp_path / "any.mlmodel", **setting)
+
+
+def test_an_index_out_of_range_sends_to_the_inputs_first(tmp_path):
+    path = save(
+        tmp_path / "gather.mlpackage",
+        lambda x: mb.gather(x=np.ones((3, 2), np.float32), indices=mb.cast(x=x, dtype="int32"), name="y"),
+        x=(2,),
+    )
+    with pytest.raises(ConversionError, match="Give inputs whose values it takes"):
+        load(path).predict({"x": np.array([0, 7])})
+
+
 def test_asking_for_torch_where_it_is_not_installed_tells_how_to_get_it(dense, monkeypatch):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pip install torch"):
