@@ -56,7 +56,7 @@ def image_rows(feature: Feature, values: Any) -> _Pixels:
         if len({row.shape for row in rows}) != 1:
             raise _refused(feature, "gets images of several sizes at once", "Ask for the images of one size at a time.")
         return np.concatenate(rows)
-    pixels = np.asarray(values)
+    pixels = _numbers(feature, values)
     if pixels.ndim < 3:
         raise _refused(feature, f"gets the shape {pixels.shape}, which has no axis of rows", "Put the rows on the first axis.")
     return _ordered(feature, pixels)
@@ -70,7 +70,7 @@ def image_row(feature: Feature, value: Any) -> _Pixels:
     """
     if is_picture(value):
         return _ordered(feature, planes_of(feature, value)[np.newaxis])
-    return _ordered(feature, np.asarray(value)[np.newaxis])
+    return _ordered(feature, _numbers(feature, value)[np.newaxis])
 
 
 def as_picture(feature: Feature, pixels: NDArray[np.generic]) -> Image:
@@ -120,6 +120,13 @@ def planes_of(feature: Feature, picture: Image) -> NDArray[np.generic]:
         return np.asarray(picture.convert("L"))[np.newaxis]
     planes = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
     return planes[::-1] if feature.color_space == "BGR" else planes
+
+
+def _numbers(feature: Feature, value: Any) -> NDArray[np.generic]:
+    try:
+        return np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as exc:  # unlike lengths; a tensor that is on a GPU, or requires grad
+        raise _refused(feature, f"cannot be made an array: {exc}", "Give an array, or Pillow's image.") from exc
 
 
 def _ordered(feature: Feature, pixels: NDArray[np.generic]) -> _Pixels:

@@ -138,6 +138,12 @@ def test_texts_are_no_pixels():
         image_row(image(), np.full((HEIGHT, WIDTH, 3), "a"))
 
 
+@pytest.mark.parametrize("ask", [image_row, image_rows])
+def test_pixels_in_rows_of_unlike_lengths_are_the_callers_fault(ask):
+    with pytest.raises(ConversionError, match="'image' cannot be made an array"):
+        ask(image(), [[[1, 2], [3]]])
+
+
 def test_rows_are_pictures_in_a_list_or_the_first_axis():
     pictures = [Image.fromarray(noise(HEIGHT, WIDTH, 3)), plain()]
     found = as_rows((image(),), {"image": pictures})["image"]
