@@ -1,4 +1,4 @@
-"""What a run gave, as the caller gets it."""
+"""What a run gave, by our evaluator or Apple's runtime, as the caller gets it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def single(rows: Rows, outputs: tuple[Feature, ...]) -> dict[str, NDArray[np.gen
 
 def stacked(results: list[dict[str, Value]]) -> Rows:
     """A program's outputs, row after row; a leading 1 of the model's shape is left out."""
-    return {name: np.stack([_without_leading_one(each[name]) for each in results]) for name in results[0]}
+    return {name: np.stack([without_leading_one(each[name]) for each in results]) for name in results[0]}
 
 
-def _without_leading_one(value: Value) -> NDArray[np.generic]:
+def without_leading_one(value: Value) -> NDArray[np.generic]:
+    """One row's value, as it stands among many rows: a leading 1 of the model's shape is left out."""
     array = np.asarray(value)
     return array[0] if array.ndim > 1 and array.shape[0] == 1 else array

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.coreml.answers import without_leading_one
 from mlpublish.coreml.classic.stage import Rows
 from mlpublish.coreml.images import as_picture, is_picture, planes_of
 from mlpublish.coreml.inputs import as_one_row, as_rows
@@ -141,7 +142,7 @@ def collect(
     """
     known = classes or _classes(answers)
     collected = {
-        each.name: np.stack([_without_leading_one(_array(answer[each.name], known, each)) for answer in answers])
+        each.name: np.stack([without_leading_one(_array(answer[each.name], known, each)) for answer in answers])
         for each in outputs
     }
     return known, collected
@@ -204,7 +205,3 @@ def _array(value: Any, classes: tuple[int | str, ...], feature: Feature) -> _Arr
 
 def _classes(answers: Sequence[Mapping[str, Any]]) -> tuple[int | str, ...]:
     return tuple(next((sorted(value) for value in answers[0].values() if isinstance(value, dict)), ()))
-
-
-def _without_leading_one(array: _Array) -> _Array:
-    return array[0] if array.ndim > 1 and array.shape[0] == 1 else array

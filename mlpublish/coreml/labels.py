@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlpublish.coreml.classic.stage import labels_of as labels_in
 from mlpublish.coreml.interface import MAIN, function_of
 from mlpublish.coreml.schema import Message
 
@@ -25,16 +26,7 @@ def labels_of(spec: Message, function: str | None = None) -> tuple[int | str, ..
         return labels_of(held.models[-1]) if held.models else ()
     stage = getattr(spec, kind)
     oneofs = stage.DESCRIPTOR.oneofs_by_name
-    return _listed(stage) if "ClassLabels" in oneofs else ()
-
-
-def _listed(stage: Message) -> tuple[int | str, ...]:
-    match stage.WhichOneof("ClassLabels"):
-        case "stringClassLabels":
-            return tuple(str(each) for each in stage.stringClassLabels.vector)
-        case "int64ClassLabels":
-            return tuple(int(each) for each in stage.int64ClassLabels.vector)
-    return ()
+    return labels_in(stage) if "ClassLabels" in oneofs else ()
 
 
 def _of_program(program: Message, name: str) -> tuple[int | str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.coreml.classic.stage import Rows, Run
+from mlpublish.coreml.classic.stage import Rows, Run, labels_of
 from mlpublish.coreml.network.effort import TooMuch, allowed
 from mlpublish.coreml.network.graph import Graph
 from mlpublish.coreml.network.interface import answer, entrances
@@ -39,11 +39,7 @@ def opened(stage: Message) -> Run:
 
 def classes(stage: Message) -> tuple[int | str, ...]:
     """The labels in the order of the probabilities; empty where the network is no classifier."""
-    if stage.WhichOneof("Type") != "neuralNetworkClassifier":
-        return ()
-    held = stage.neuralNetworkClassifier
-    kind = held.WhichOneof("ClassLabels")
-    return tuple(getattr(held, kind).vector) if kind else ()
+    return labels_of(stage.neuralNetworkClassifier) if stage.WhichOneof("Type") == "neuralNetworkClassifier" else ()
 
 
 def _network(stage: Message) -> Message:
