@@ -34,7 +34,8 @@ def _range_1d(end: Tensor, start: Tensor, step: Tensor) -> Tensor:
     count = (last - first) / by if by else math.nan
     if not math.isfinite(count):
         raise ValueError(f"a range from {first} to {last} by {by} has no length")
-    (length,) = room(max(0, math.ceil(count)))
+    length = max(0, math.ceil(count))
+    room(4 * length)  # counted on the way in numbers of eight bytes, twice
     return np.asarray(first + np.arange(length) * by).astype(kind)
 
 
