@@ -79,9 +79,12 @@ EXCLUDED: Mapping[str, str] = MappingProxyType(
 """MIL operations that are not evaluated, each with the reason."""
 
 
+def key_of(name: str, opset: int) -> str:
+    """Under what ``OPS`` keeps an operation of an opset (15, 16, 17, 18, 26): the newest ``name@…`` up to it, or its name."""
+    keys = (f"{name}@{since}" for since in sorted(OPSETS.values(), reverse=True) if since <= opset)
+    return next((key for key in keys if key in OPS), name)
+
+
 def handler_of(name: str, opset: int, handlers: Mapping[str, Handler] = OPS) -> Handler | None:
-    """What runs an operation of an opset (15, 16, 17, 18, 26); None where nothing does."""
-    for since in sorted(OPSETS.values(), reverse=True):
-        if since <= opset and (found := handlers.get(f"{name}@{since}")) is not None:
-            return found
-    return handlers.get(name)
+    """What runs an operation of an opset; None where nothing does."""
+    return handlers.get(key_of(name, opset))

@@ -19,13 +19,9 @@ from mlpublish.coreml.mil_ops.activation import per_channel
 from mlpublish.coreml.mil_ops.linear import added_mask, check_product, einsum_operands, linear_shape, turned
 from mlpublish.coreml.mil_ops.normalization import normalised_axes
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value, number
+from mlpublish.coreml.mil_torch.tensor import taken
 
 _FUNCTIONS = torch.nn.functional
-
-
-def _taken(x: Tensor) -> Any:
-    """An array as torch's tensor on the same memory; a copy only where torch knows no such strides."""
-    return torch.from_numpy(x if all(step >= 0 for step in x.strides) else np.ascontiguousarray(x))
 
 
 def _are_float(*tensors: Tensor | None) -> bool:
@@ -34,12 +30,12 @@ def _are_float(*tensors: Tensor | None) -> bool:
 
 
 def _several(*tensors: Tensor | None) -> tuple[Any, ...]:
-    return tuple(None if each is None else _taken(each) for each in tensors)
+    return tuple(None if each is None else taken(each) for each in tensors)
 
 
 def _one(function: Callable[[Any], Any]) -> Handler:
     def run(x: Tensor) -> Tensor:
-        return np.asarray(function(_taken(x)).numpy())
+        return np.asarray(function(taken(x)).numpy())
 
     return run
 
@@ -48,13 +44,13 @@ def _gelu(x: Tensor, mode: str = "EXACT") -> Value:
     ways = {"EXACT": "none", "TANH_APPROXIMATION": "tanh"}
     if mode not in ways:
         return activation.OPS["gelu"](x, mode)
-    return np.asarray(_FUNCTIONS.gelu(_taken(x), approximate=ways[mode]).numpy())
+    return np.asarray(_FUNCTIONS.gelu(taken(x), approximate=ways[mode]).numpy())
 
 
 def _softmax(x: Tensor, axis: Tensor | int = -1) -> Value:
     if not -x.ndim <= int(axis) < x.ndim:
         raise ValueError(f"there is no axis {int(axis)} of a tensor of rank {x.ndim}")
-    return np.asarray(torch.softmax(_taken(x), int(axis)).numpy())
+    return np.asarray(torch.softmax(taken(x), int(axis)).numpy())
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Value:
@@ -69,12 +65,12 @@ def _matmul(x: Tensor, y: Tensor, transpose_x: Tensor | bool = False, transpose_
     check_product(left, right)
     if not _are_float(x, y):
         return linear.OPS["matmul"](left, right)
-    return np.asarray(torch.matmul(_taken(left), _taken(right)).numpy())
+    return np.asarray(torch.matmul(taken(left), taken(right)).numpy())
 
 
 def _einsum(values: Value, equation: str) -> Value:
     left, right = einsum_operands(values, equation)
-    return np.asarray(torch.matmul(_taken(left), _taken(right)).transpose(-2, -3).numpy())
+    return np.asarray(torch.matmul(taken(left), taken(right)).transpose(-2, -3).numpy())
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Value:
@@ -88,7 +84,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
         return np.asarray(_FUNCTIONS.scaled_dot_product_attention(q, k, v).numpy())
     found = torch.matmul(q, k.transpose(-1, -2)) / math.sqrt(query.shape[-1])
     if attn_mask is not None:
-        found = found + _taken(added_mask(attn_mask, scores))
+        found = found + taken(added_mask(attn_mask, scores))
     return np.asarray(torch.matmul(torch.softmax(found, -1), v).numpy())
 
 
@@ -130,7 +126,7 @@ def _over(name: str, function: Callable[..., Any]) -> Handler:
         over = normalised_axes(axes, x.ndim)
         if not over or x.size == 0 or not _are_float(x):
             return reduction.OPS[name](x, axes, keep_dims)
-        return np.asarray(function(_taken(x), over, bool(keep_dims)).numpy())
+        return np.asarray(function(taken(x), over, bool(keep_dims)).numpy())
 
     return run
 

@@ -17,6 +17,7 @@ import torch
 from mlpublish.coreml.mil_ops import convolution, pooling, resizing, transposed_convolution
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, room
 from mlpublish.coreml.mil_ops.windows import Windows, check_bias
+from mlpublish.coreml.mil_torch.tensor import taken
 
 _CONV: tuple[Callable[..., Any], ...] = (torch.conv1d, torch.conv2d, torch.conv3d)
 _CONV_TRANSPOSE: tuple[Callable[..., Any], ...] = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
@@ -27,11 +28,6 @@ _MOST = 1 << 30
 """Elements that torch may unroll at once, or compare: beyond, the numpy handlers take their way in bounded pieces."""
 
 _ALIGN = {"STRICT_ALIGN_CORNERS": True, "UNALIGN_CORNERS": False}  # sampling mode -> torch's align_corners
-
-
-def taken(x: Tensor) -> Any:
-    """An array as torch's tensor on the same memory; a copy only where torch knows no such strides."""
-    return torch.from_numpy(x if x.flags.c_contiguous or min(x.strides) >= 0 else np.ascontiguousarray(x))
 
 
 def _numpys(name: str, *arguments: Any) -> Tensor:

@@ -20,7 +20,6 @@ def backends() -> Callable[[str], Mapping[str, Handler]]:
             return OPS
         if find_spec("torch") is None:
             pytest.skip("needs torch: pip install 'mlpublish[torch]'")
-        from mlpublish.coreml.mil_torch import rounding  # noqa: F401  # as the evaluator does: read-only arrays are expected
         from mlpublish.coreml.mil_torch.every import OPS as BY_TORCH
 
         return {**OPS, **BY_TORCH}

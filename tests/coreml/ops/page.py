@@ -14,7 +14,6 @@ from pathlib import Path
 import mlpublish
 from mlpublish.coreml.mil_ops import EXCLUDED, IN_PROGRAM, OPS, OPSETS
 from mlpublish.coreml.mil_torch import every as by_torch
-from mlpublish.coreml.mil_torch import rounding  # noqa: F401  # as the evaluator does: read-only arrays are expected
 from tests.coreml.ops.case import Case, known_operations, versions
 from tests.coreml.ops.every import all_cases
 from tests.coreml.ops.saved import NOT_ALONE
