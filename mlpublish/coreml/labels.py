@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from mlpublish.coreml.classic.stage import labels_of as labels_in
+from mlpublish.coreml.classic.run import classes_of
 from mlpublish.coreml.interface import MAIN, function_of
 from mlpublish.coreml.schema import Message
 
-PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-
 
 def labels_of(spec: Message, function: str | None = None) -> tuple[int | str, ...]:
-    """The labels in the order of the probabilities; empty where the model is no classifier, or holds them in a way of its own.
+    """The labels in the order of the probabilities; empty where the model is no classifier, or a program computes them.
 
     Args:
         function: of an ML Program with several; by default its own default.
 
     Raises:
-        ConversionError, FormatError: as ``function_of``.
+        ConversionError, FormatError: as ``function_of`` and ``classes_of``.
     """
-    kind = spec.WhichOneof("Type")
-    if kind == "mlProgram":
+    if spec.WhichOneof("Type") == "mlProgram":
         return _of_program(spec.mlProgram, function_of(spec.description, "The model", function))
-    if kind in PIPELINES:
-        held = spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline
-        return labels_of(held.models[-1]) if held.models else ()
-    stage = getattr(spec, kind)
-    oneofs = stage.DESCRIPTOR.oneofs_by_name
-    return labels_in(stage) if "ClassLabels" in oneofs else ()
+    return classes_of(spec)
 
 
 def _of_program(program: Message, name: str) -> tuple[int | str, ...]:

@@ -13,13 +13,14 @@ import numpy as np
 
 from mlpublish.coreml.classic import bayes, categories, glm, imputer, neighbors, numbers, suppression, svm, trees, vectors
 from mlpublish.coreml.classic.stage import Family, Label, Rows, Run
-from mlpublish.coreml.labels import PIPELINES
 from mlpublish.coreml.network import run as network
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 
 FAMILIES: tuple[Family, ...] = (glm, trees, svm, neighbors, bayes, numbers, imputer, categories, vectors, suppression, network)
 """Every family of stages; no two run the same kind."""
+
+PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 _FAMILY_OF = {kind: family for family in FAMILIES for kind in family.KINDS}
 _DEEPEST = 32  # pipelines in pipelines; coremltools writes two

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
 from mlpublish.coreml.classic.run import Classic, classes_of, unsupported
+from mlpublish.coreml.labels import labels_of
 from mlpublish.errors import ConversionError
 from tests.coreml.classic.building import classifier, run
 
@@ -45,6 +46,11 @@ def test_uniform_votes_as_scikit_learn(k, tree):
     np.testing.assert_allclose(got["probabilities"], judge.predict_proba(rows), atol=1e-15)
     assert got["label"].tolist() == judge.predict(rows).tolist()
     assert classes_of(spec) == (0, 1, 2, 3)
+
+
+def test_the_labels_are_told_once_each_though_every_sample_has_one():
+    spec = neighbors([[0.0], [1.0], [2.0]], ["b", "a", "b"], 1)
+    assert labels_of(spec) == classes_of(spec) == ("a", "b")
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import mlpublish
-from mlpublish.coreml.classic.run import FAMILIES
-from mlpublish.coreml.labels import PIPELINES
+from mlpublish.coreml.classic.run import FAMILIES, PIPELINES
 from mlpublish.coreml.schema import schema
 
 PAGE = (Path(mlpublish.__file__).parent / "docs" / "coreml-classic.md").read_text(encoding="utf-8")
