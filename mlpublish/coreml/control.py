@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlpublish.coreml.declared import Declared
+from mlpublish.coreml.effort import touch
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value
 from mlpublish.coreml.sound import FAILURES
 from mlpublish.errors import ConversionError
@@ -21,6 +22,9 @@ MAX_EFFORT = 1_000_000
 
 MAX_BYTES = 1 << 32
 """Of everything that a run holds at a time (4 GiB)."""
+
+_LOOK_AT_ALL = ("reduce_", "topk", "non_zero")
+"""How the operations begin that give little for much: what they look at is counted, beside what they give."""
 
 _WEIGHED_EVERY = 1 << 28  # bytes made; between two of these nothing is added up
 _REMEDY = "Give inputs whose values it takes; if they are, get the model again: it may be cut or altered."
@@ -103,6 +107,8 @@ class Operation(Step):
         arguments = {name: slots[slot] for name, slot in self.single}
         for name, several in self.lists:
             arguments[name] = tuple(slots[slot] for slot in several)  # type: ignore[misc]  # what is read was written
+        if self.kind.startswith(_LOOK_AT_ALL):
+            touch(np.size(arguments.get("x", getattr(self.handler, "keywords", {}).get("x", ()))))
         return self.handler(**arguments)
 
 
@@ -227,6 +233,7 @@ class Run:
     def _stored(self, value: Value, result: Result, step: Step) -> Value:
         held = result.declared.held(value)
         if isinstance(held, np.ndarray):
+            touch(held.size)
             if result.rounds:
                 held = self._rounded(held)
                 if self.not_finite is None and not self._is_finite(held):

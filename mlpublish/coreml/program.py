@@ -19,6 +19,7 @@ from mlpublish.coreml.backend import backend_for
 from mlpublish.coreml.binding import MAX_DEPTH, Binder, parameters_of, read_by, settle
 from mlpublish.coreml.control import Block, NotFinite, Operation, Run
 from mlpublish.coreml.declared import Declared
+from mlpublish.coreml.effort import allowed_once
 from mlpublish.coreml.mil_ops import COVERED, EXCLUDED, IN_PROGRAM, OPSETS, handler_of
 from mlpublish.coreml.mil_ops.tensor import Tensor, Value
 from mlpublish.coreml.schema import Message
@@ -162,7 +163,10 @@ class Program:
         constants = self._prepared()
         slots = list(self._slots)
         run = Run(slots, constants, self._backend.rounded, self._backend.is_finite)
-        with np.errstate(all="ignore"):  # an overflow shows as inf or nan in the result, and parity refuses those
+        with (
+            allowed_once(),
+            np.errstate(all="ignore"),
+        ):  # an overflow shows as inf or nan in the result, and parity refuses those
             for name, value in fed.items():
                 slots[self._inputs[name].slot] = self._fed(np.asarray(value), self._inputs[name].declared)
             run.block(self._block)
@@ -190,7 +194,7 @@ class Program:
         for step in self._once:
             made = sum(each.declared.nbytes for each in step.results)
             if constants.issuperset(step.reads) and kept + made <= MAX_KEPT:
-                with np.errstate(all="ignore"):
+                with allowed_once(), np.errstate(all="ignore"):
                     run.block(Block(steps=[step]))
                 constants |= {each.slot for each in step.results}
                 done.add(id(step))

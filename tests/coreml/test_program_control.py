@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from coremltools.converters.mil import Builder as mb
 
-from mlpublish.coreml import control
+from mlpublish.coreml import control, effort
 from mlpublish.coreml.evaluate import load, unsupported
 from mlpublish.coreml.package import read
 from mlpublish.errors import ConversionError, FormatError
@@ -93,6 +93,29 @@ def test_a_loop_without_end_is_stopped_and_told(tmp_path, monkeypatch):
     with pytest.raises(ConversionError, match=r"while_loop.*more than 1000 operations"):
         model.predict({"x": floats(0)})
     np.testing.assert_array_equal(model.predict({"x": floats(2)})["y"], [2])  # and is whole for the next one
+
+
+def _sums(x):
+    return [mb.add(x=x, y=np.float32(number)) for number in range(1, 41)]
+
+
+def _products(x):
+    return [mb.matmul(x=x, y=x, transpose_y=True) for _ in range(40)]
+
+
+def _reductions(x):
+    return [mb.reduce_max(x=x) for _ in range(40)]
+
+
+@pytest.mark.parametrize("work", [_sums, _products, _reductions])
+def test_many_operations_are_not_waited_for_that_one_alone_could_be(tmp_path, monkeypatch, work):
+    monkeypatch.setattr(effort, "PER_RUN", 1 << 30)  # the same bound, sooner
+    path = save(tmp_path / "m.mlpackage", lambda x: tuple(work(x)), x=(1024, 1024))
+    given = {"x": np.ones((1024, 1024), np.float32)}
+    with pytest.raises(ConversionError, match="more arithmetic"):
+        load(path, backend="numpy").predict(given)
+    monkeypatch.setattr(effort, "PER_RUN", 1 << 40)
+    assert len(load(path, backend="numpy").predict(given)) == 40
 
 
 def test_what_is_not_known_in_a_block_is_named(tmp_path):

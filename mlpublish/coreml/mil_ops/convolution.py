@@ -46,7 +46,10 @@ def placed(
         ValueError: shapes do not fit each other, or the result or the work would be too large.
     """
     sizes = listed(strides), pad_type, listed(pad), listed(dilations)
-    return _placed(x.shape, weight.shape, *sizes, int(groups))
+    windows = _placed(x.shape, weight.shape, *sizes, int(groups))
+    results = math.prod((x.shape[0], weight.shape[0], *windows.counts))
+    bounded(results * weight.shape[1] * windows.positions, each=SLOW if weight.shape[1] == 1 else 1)
+    return windows
 
 
 @lru_cache(maxsize=4096)
@@ -63,8 +66,7 @@ def _placed(
         raise ValueError(f"weights {weight} in {groups} groups do not fit {x}")
     windows = windows_over(x[2:], weight[2:], strides=strides, pad_type=pad_type, pad=pad, dilations=dilations)
     padded_size(x, windows)
-    results = math.prod(room(x[0], weight[0], *windows.counts))
-    bounded(results * weight[1] * windows.positions, each=SLOW if weight[1] == 1 else 1)
+    room(x[0], weight[0], *windows.counts)
     return windows
 
 

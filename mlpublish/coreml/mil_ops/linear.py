@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, Value, room, several
+from mlpublish.coreml.mil_ops.windows import bounded
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -23,24 +25,27 @@ def linear_shape(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[int, .
     """The shape of a ``linear``'s result.
 
     Raises:
-        ValueError: its arguments do not fit each other, or the result has too many elements.
+        ValueError: its arguments do not fit each other, or the result has too many elements, or takes too long.
     """
     fits = x.ndim > 0 and weight.ndim == 2 and x.shape[-1] == weight.shape[1]
     if not fits or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError("x (…, in), weight (out, in) and bias (out) do not fit each other")
-    return room(*x.shape[:-1], weight.shape[0])
+    shape = room(*x.shape[:-1], weight.shape[0])
+    bounded(math.prod(shape) * weight.shape[1])
+    return shape
 
 
 def check_product(left: Tensor, right: Tensor) -> None:
     """Ask for the room that a product of matrices, or of batches of them, needs.
 
     Raises:
-        ValueError: they do not fit each other, or the result has too many elements.
+        ValueError: they do not fit each other, or the result has too many elements, or takes too long.
     """
     if left.ndim == 0 or right.ndim == 0 or left.shape[-1] != right.shape[-2 if right.ndim > 1 else -1]:
         raise ValueError(f"{left.shape} and {right.shape} cannot be multiplied")
     rows, columns = left.shape[-2:-1], right.shape[-1:] if right.ndim > 1 else ()
-    room(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), *rows, *columns)
+    shape = room(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), *rows, *columns)
+    bounded(math.prod(shape) * left.shape[-1])
 
 
 def turned(x: Tensor, transposed: Tensor | bool) -> Tensor:

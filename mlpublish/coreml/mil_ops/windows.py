@@ -14,6 +14,7 @@ from itertools import product
 
 import numpy as np
 
+from mlpublish.coreml.effort import spend
 from mlpublish.coreml.mil_ops.tensor import Tensor, ints, room
 
 MAX_WORK = 1 << 40
@@ -207,8 +208,9 @@ def bounded(work: int, *, each: int = 1) -> None:
         work: how many multiplications, or things that take as long as ``each`` of them.
 
     Raises:
-        ValueError: there are more than ``MAX_WORK``.
+        ValueError: there are more than ``MAX_WORK``, or than the run has left.
     """
+    spend(work * each)
     if work * each > MAX_WORK:
         raise ValueError(f"{work} multiplications are not made: at most {MAX_WORK // each} are")
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpublish.coreml.effort import spend, touch
 from mlpublish.coreml.mil_ops import OPS
 from mlpublish.coreml.mil_ops.tensor import Tensor, Value, room
 from mlpublish.coreml.network.blob import Blob, Opener, Step, agreed, at_least, one, sized
-from mlpublish.coreml.network.effort import spend, touch
 from mlpublish.coreml.network.weights import numbers
 from mlpublish.coreml.schema import Message
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mlpublish.coreml.effort import spend
 from mlpublish.coreml.mil_ops.tensor import Tensor, room
 from mlpublish.coreml.network.blob import Blob, Opener, Step, at_least, indices, one, rank, two
-from mlpublish.coreml.network.effort import spend
 from mlpublish.coreml.network.weights import numbers
 from mlpublish.coreml.schema import Message
 

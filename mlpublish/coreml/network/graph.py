@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mlpublish.coreml.effort import PER_LAYER, TooMuch, spend, touch
 from mlpublish.coreml.network.blob import Blob, Step, agreed, whole
-from mlpublish.coreml.network.effort import PER_LAYER, TooMuch, spend, touch
 from mlpublish.coreml.network.layers import LAYERS, nested
 from mlpublish.coreml.schema import Message
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mlpublish.coreml.effort import touch
 from mlpublish.coreml.network.blob import Blob, Opener, Step, at_least, axis_of, one, rank
-from mlpublish.coreml.network.effort import touch
 from mlpublish.coreml.network.weights import numbers
 from mlpublish.coreml.schema import Message
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mlpublish.coreml.effort import touch
 from mlpublish.coreml.mil_ops import OPS
 from mlpublish.coreml.mil_ops.tensor import Tensor, room
 from mlpublish.coreml.network.blob import Blob, Opener, Step, at_least, one, sized
 from mlpublish.coreml.network.convolution import Kernel, Widths, custom_3d, padding_of
-from mlpublish.coreml.network.effort import touch
 from mlpublish.coreml.schema import Message
 
 _POOLS: Mapping[int, str] = {0: "max_pool", 1: "avg_pool", 2: "l2_pool"}  # PoolingLayerParams.PoolingType

@@ -187,7 +187,7 @@ def _rank_preserving(layer: Message) -> Step:
 
 def _repeats(x: Blob, times: Sequence[int]) -> Blob:
     full = [1] * (rank(x) - len(times)) + [int(each) for each in times]
-    if len(full) != rank(x) or min(full) < 1:
+    if len(full) != rank(x) or min(full) < 0:  # counted by the network itself, it may be none
         raise ValueError(f"{x.shape[1:]} is not repeated {list(times)} times")
     room(len(x), *(size * each for size, each in zip(x.shape[1:], full, strict=True)))
     return np.tile(x, (1, *full))

@@ -16,10 +16,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mlpublish.coreml.effort import PER_LAYER, spend
 from mlpublish.coreml.mil_ops.tensor import Tensor, room
 from mlpublish.coreml.network.activations import Function, recurrent_activation
 from mlpublish.coreml.network.blob import Blob, Opener, Step, rank
-from mlpublish.coreml.network.effort import PER_LAYER, spend
 from mlpublish.coreml.network.weights import numbers
 from mlpublish.coreml.schema import Message
 

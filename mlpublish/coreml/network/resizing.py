@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mlpublish.coreml.effort import touch
 from mlpublish.coreml.mil_ops.tensor import Tensor, room
 from mlpublish.coreml.network.blob import Blob, Opener, Step, at_least, each_row, indices, one, sized, two
-from mlpublish.coreml.network.effort import touch
 from mlpublish.coreml.schema import Message
 
 _Grid: TypeAlias = Callable[[float, float, int], Tensor]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml.classic.stage import Rows, Run, labels_of
-from mlpublish.coreml.network.effort import TooMuch, allowed
+from mlpublish.coreml.effort import TooMuch, allowed
 from mlpublish.coreml.network.graph import Graph
 from mlpublish.coreml.network.interface import answer, entrances
 from mlpublish.coreml.network.layers import unsupported as unsupported_layers

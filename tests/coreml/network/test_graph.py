@@ -154,7 +154,7 @@ def test_thousands_of_layers_are_run(tmp_path):
 
 @pytest.mark.parametrize("endless", ["no end", "a huge number"])
 def test_a_loop_without_end_is_refused(tmp_path, endless, monkeypatch):
-    from mlpublish.coreml.network import effort
+    from mlpublish.coreml import effort
 
     monkeypatch.setattr(effort, "PER_ROW", 1 << 30)  # the same bound, sooner
     made = builder({"x": (1,)})

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 PER_ROW = 1 << 38
-"""Multiplications for one row: three times what the dearest networks for phones need."""
+"""Multiplications for one row of a network: three times what the dearest networks for phones need."""
+
+PER_RUN = 1 << 41
+"""Multiplications for one run of an ML Program: the dearest are parts of models that make pictures, and need half of it."""
 
 PER_LAYER = 1 << 20
 _PER_NUMBER = 64
@@ -26,8 +29,21 @@ _left: ContextVar[int | None] = ContextVar("left", default=None)
 
 @contextmanager
 def allowed(rows: int) -> Iterator[None]:
-    """Inside, ``spend`` counts against what is allowed for so many rows."""
-    token = _left.set(PER_ROW * rows)
+    """Inside, ``spend`` counts against what is allowed for so many rows of a network."""
+    with _within(PER_ROW * rows):
+        yield
+
+
+@contextmanager
+def allowed_once() -> Iterator[None]:
+    """Inside, ``spend`` counts against what is allowed for one run of an ML Program."""
+    with _within(PER_RUN):
+        yield
+
+
+@contextmanager
+def _within(multiplications: int) -> Iterator[None]:
+    token = _left.set(multiplications)
     try:
         yield
     finally:
@@ -44,7 +60,7 @@ def spend(multiplications: int) -> None:
     if left is None:
         return
     if multiplications > left:
-        raise TooMuch("the network asks for more arithmetic than any network for a phone")
+        raise TooMuch("the model asks for more arithmetic than any model for a phone")
     _left.set(left - multiplications)
 
 
