@@ -31,7 +31,9 @@ def study(*names: str, progress: Progress = True) -> Study:
 
     known = (*SMALL_NETWORKS, *CLASSIC_MODELS)
     if unknown := [name for name in names if name not in known]:
-        raise RecipeError(f"{unknown[0]!r} is no model of the study.", remedy=f"Use some of {', '.join(known)}.", field="names")
+        raise RecipeError(
+            f"{unknown[0]!r} is no model of the study.", remedy=f"Use some of {', '.join(map(repr, known))}.", field="names"
+        )
     chosen = [name for name in known if name in names or not names]
     trials: list[Trial] = []
     with shown(progress, steps=len(chosen)) as tell, TemporaryDirectory(prefix="mlpublish-study-") as folder:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlpublish.cli import outcome
+from mlpublish.errors import RecipeError
 
 
 @click.group()
@@ -23,11 +24,14 @@ def evaluate(names: tuple[str, ...], rounds: int) -> None:
 
     NAME is some of resnet18, mobilenet_v3, vit_tiny, bert_tiny, forest, boosting, load; by default all. The exit code says
     only that it ran: a bar that was missed is told, and other work on the machine may be why.
+
+    A row: what was measured, the source library's time, the evaluator's, their ratio, the bar that it is held against; of
+    load, which has no source, seconds.
     """
     from mlpublish.benchmarks.evaluate import bench_evaluate
 
     report = bench_evaluate(*names, rounds=rounds)
-    outcome.tell("bench", report)
+    outcome.tell("bench.evaluate", report)
 
 
 @command.command("mutations")
@@ -41,9 +45,11 @@ def mutations(names: tuple[str, ...], page: Path | None) -> None:
     """
     from mlpublish.benchmarks.mutations import study
 
+    if page is not None and not page.parent.is_dir():
+        raise RecipeError(f"There is no folder {page.parent}.", remedy="Make it first, or name another.", field="page")
     found = study(*names)
     if page is not None:
         from mlpublish.benchmarks.study_page import page_of
 
         page.write_text(page_of(found))
-    outcome.tell("bench", found)
+    outcome.tell("bench.mutations", found)

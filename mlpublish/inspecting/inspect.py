@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.coreml.converted import check_unchanged
 from mlpublish.coreml.package import SUFFIXES
-from mlpublish.errors import FormatError, MlpublishError, NotFound
+from mlpublish.errors import BundleError, FormatError, MlpublishError, NotFound
 from mlpublish.formats.archive import Archive
 from mlpublish.formats.mac_result import MacResult
 from mlpublish.formats.manifest import MANIFEST_PATH, Manifest, ModelEntry
@@ -112,8 +112,7 @@ def _in_zip(path: Path) -> Inspection:
     models: list[ModelFacts] = []
     findings: list[str] = []
     with path.open("rb") as stream, TemporaryDirectory(prefix="mlpublish-inspect-") as scratch:
-        archive = Archive.read(stream)
-        content = archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT)
+        archive, content = _opened(path.name, stream)
         manifest = Manifest.from_bytes(content)
         sha256 = _checked(archive, manifest, stream, findings)
         for place, entry in enumerate(manifest.models):
@@ -121,6 +120,16 @@ def _in_zip(path: Path) -> Inspection:
                 models.append(_zipped(archive, manifest, entry, Path(scratch, str(place)), findings))
     bundle = BundleFacts(manifest=manifest, manifest_sha256=digest_of(content), sha256=sha256, length=archive.length)
     return Inspection(what=path.name, kind="bundle", models=tuple(models), bundle=bundle, findings=tuple(findings))
+
+
+def _opened(name: str, stream: BufferedReader) -> tuple[Archive, bytes]:
+    """The zip and its manifest; the name in the error, because any file that is no model comes here."""
+    try:
+        archive = Archive.read(stream)
+        return archive, archive.content(MANIFEST_PATH, at_most=MAX_DOCUMENT)
+    except BundleError as exc:
+        remedy = f"{_REMEDY} If it was a bundle, get it again from where it was made."
+        raise BundleError(f"{name} is no bundle. {exc.problem}", remedy=remedy, field="what") from exc
 
 
 def _checked(archive: Archive, manifest: Manifest, stream: BufferedReader, findings: list[str]) -> str:

@@ -66,7 +66,7 @@ def describe(name: str, files: ModelFiles, evidence: Evidence | None = None) -> 
     for problem in inside.problems:
         found.add(problem)
     function = found.trying("Its default function", lambda: function_of(spec.description, name), MAIN)
-    precision = found.trying("Its precision", lambda: description_of(spec, name).precision, "of unknown precision")
+    precision = found.trying("Its precision", lambda: _precision(spec, name, inside), "of unknown precision")
     metadata, made_by = _metadata(spec)
     return ModelFacts(
         name=name,
@@ -84,6 +84,14 @@ def describe(name: str, files: ModelFiles, evidence: Evidence | None = None) -> 
         evidence=evidence,
         findings=tuple(found.sentences),
     )
+
+
+def _precision(spec: Message, name: str, inside: Contents) -> str:
+    """A network computes in float32 and holds its weights as float32 or float16 (NeuralNetwork.proto, ``WeightParams``)."""
+    if not str(spec.WhichOneof("Type")).startswith("neuralNetwork"):
+        return description_of(spec, name).precision
+    held = inside.numbers.by_dtype
+    return "float16" if held.get("float16", 0) // 2 > held.get("float32", 0) // 4 else "float32"
 
 
 def _function(spec: Message, what: str, name: str, found: _Findings) -> Function:

@@ -215,6 +215,7 @@ def test_a_network_is_told_layer_by_layer_with_its_numbers(tmp_path):
         packed.quantization.linearQuantization.scale.append(1.0)
 
     model = only(mlpublish.inspect(written(tmp_path, fill)))
+    assert model.precision == "float32"
     assert model.stages[0].counts == {"innerProduct": 3, "activation": 1, "loop": 1}
     assert model.numbers.parameters == 6 + 4 + 10
     assert model.numbers.by_dtype == {"float32": 24 + 4, "float16": 8, "quantized 4 bits": 5}
@@ -337,8 +338,10 @@ def test_what_is_nothing_is_refused_with_what_could_be_named(tmp_path):
         mlpublish.inspect(tmp_path)
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as plain:
         plain.writestr("a.txt", "a")
-    with pytest.raises(BundleError):
-        mlpublish.inspect(tmp_path / "plain.zip")
+    (tmp_path / "model.pt").write_bytes(b"not a zip")
+    for name in ("plain.zip", "model.pt"):
+        with pytest.raises(BundleError, match=rf"{name} is no bundle\..*Name a \.mlmodel"):
+            mlpublish.inspect(tmp_path / name)
 
 
 # ── what models come in ─────────────────────────────────────────────────────────────────────────────────────────────────────
