@@ -75,10 +75,13 @@ def _reverse(x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 
 def _tile(x: Tensor, reps: Tensor) -> Tensor:
-    """Each dimension has its own number of repetitions, none below 1."""
+    """Each dimension has its own number of repetitions.
+
+    coremltools declares none below 1, but lets programs count them: for torch's ``nan_to_num`` one for each NaN, so 0 is usual.
+    """
     times = ints(reps)
-    if len(times) != x.ndim or any(each < 1 for each in times):
-        raise ValueError(f"repetitions {times} do not fit a tensor of the shape {x.shape}: one for each axis, at least 1")
+    if len(times) != x.ndim:
+        raise ValueError(f"repetitions {times} do not fit a tensor of the shape {x.shape}: one for each axis")
     room(*(size * each for size, each in zip(x.shape, times, strict=True)))
     return np.tile(x, times)
 

@@ -182,6 +182,15 @@ def test_tile(tmp_path, reps):
     check(tmp_path, add, want, outputs=("y", "z"), x=numbers(ROWS, 2, 4, 2))
 
 
+def test_what_is_counted_by_the_network_may_be_repeated_no_times(tmp_path):
+    def add(made):
+        constant(made, "none", 1, 0, 2)
+        made.add_tile("t", ["x", "none"], "y", [])
+        made.add_get_shape("s", "y", "z")
+
+    check(tmp_path, add, lambda x: np.float32([2, 0, 4]), outputs=("z",), x=numbers(ROWS, 2, 4, 2))
+
+
 def test_broadcasts_of_all_kinds(tmp_path):
     def add(made):
         made.add_broadcast_to_static("s", "x", "a", (2, 3, 4))
