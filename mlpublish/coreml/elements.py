@@ -43,6 +43,11 @@ def bits_of(kind: str) -> int:
     return _NARROW.get(kind) or np.dtype(DTYPES[kind]).itemsize * 8
 
 
+def is_unpacked(kind: str) -> bool:
+    """Whether elements of a type are held in other bytes than a file's."""
+    return kind in _NARROW or kind == "BOOL"
+
+
 def range_of(kind: str) -> tuple[int, int]:
     """The smallest and the largest number of a type of whole numbers."""
     bits, signed = bits_of(kind), kind.startswith("INT")

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.coreml.elements import bits_of, from_bytes
+from mlpublish.coreml.elements import bits_of, from_bytes, is_unpacked
 from mlpublish.errors import FormatError
 from mlpublish.formats.wire import is_relative_path
 
@@ -47,6 +47,10 @@ _KINDS: Mapping[int, str] = {
 _REMEDY = "Get the model again from where it was made; its weights are cut or altered."
 
 
+MAX_UNPACKED = 1 << 32
+"""Bytes of all elements that are held wider than the file has them (4 GiB): single bits become eight times as long."""
+
+
 class Weights:
     """The weight files beside a specification.
 
@@ -57,9 +61,11 @@ class Weights:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._open: dict[str, memoryview] = {}
+        self._unpacked: dict[tuple[str, int, str, tuple[int, ...]], NDArray[np.generic]] = {}
+        self._made = 0  # bytes of these
 
     def read(self, name: str, offset: int, kind: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
-        """One tensor; not copied, unless its elements are of a type that numpy does not have.
+        """One tensor; not copied, unless its elements are of a type that numpy does not have: then once.
 
         Args:
             name: the file as the program names it (``@model_path/weights/weight.bin``).
@@ -70,6 +76,18 @@ class Weights:
         Raises:
             FormatError: the file escapes the package, is missing or cut, or holds another type or number of elements.
         """
+        key = (name, offset, kind, shape)
+        if key not in self._unpacked:
+            found = self._found(*key)
+            if not is_unpacked(kind):
+                return found
+            self._made += found.nbytes
+            if self._made > MAX_UNPACKED:
+                raise self._broken(name, f"holds more than {MAX_UNPACKED} bytes in types that numpy does not have")
+            self._unpacked[key] = found
+        return self._unpacked[key]
+
+    def _found(self, name: str, offset: int, kind: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
         data = self._file(name)
         stored, length, start, padding = self._record(name, data, offset)
         if stored != kind:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlpublish.coreml import weights
 from mlpublish.coreml.weights import Weights
 from mlpublish.errors import FormatError
 
@@ -107,6 +108,15 @@ def test_floats_of_eight_bits_are_refused_by_name(altered, number, kind):
     weights, first = altered(lambda sentinel, _, length, start, padding: (sentinel, number, length, start, padding))
     with pytest.raises(FormatError, match=kind):
         weights.read(NAME, first, kind, (24,))
+
+
+def test_a_record_of_narrow_elements_is_unpacked_once_and_all_of_them_within_a_bound(folder, monkeypatch):
+    place, (_, offset) = folder
+    found = Weights(place)
+    assert found.read(NAME, offset, "UINT4", (5,)) is found.read(NAME, offset, "UINT4", (5,))
+    monkeypatch.setattr(weights, "MAX_UNPACKED", 9)
+    with pytest.raises(FormatError, match="more than 9 bytes"):
+        found.read(NAME, offset, "UINT4", (5, 1))
 
 
 @pytest.mark.parametrize(
