@@ -49,7 +49,7 @@ class Model:
         path: the ``.mlmodel`` or ``.mlpackage``.
         mode: ``device`` rounds every result that the file declares float16; ``exact`` computes in float32. Only ML Programs
             differ in it.
-        backend: ``numpy``; ``torch``, which runs the large operations of ML Programs sooner; or ``auto``: torch if it is loaded
+        backend: ``numpy``; ``torch``, which runs the large operations of ML Programs; or ``auto``: torch if it is loaded
             already, or is installed and the program is large.
         function: which function of a model with several; by default the one that its description names.
 
@@ -249,9 +249,9 @@ def unsupported(path: Path | str, function: str | None = None) -> list[str]:
 
 
 def _unsupported(spec: Message, description: Description) -> list[str]:
-    if description.kind == "mlProgram":
-        return unsupported_inputs(description.interface) + program.unsupported(spec.mlProgram, description.function)
-    return unsupported_inputs(description.interface) + classic.unsupported(spec)
+    is_program = description.kind == "mlProgram"
+    inside = program.unsupported(spec.mlProgram, description.function) if is_program else classic.unsupported(spec)
+    return sorted(unsupported_inputs(description.interface) + inside)
 
 
 def _refuse_unsupported(path: Path, found: list[str]) -> None:

@@ -64,7 +64,7 @@ def _known(features: tuple[Feature, ...], inputs: Mapping[str, Any]) -> list[Fea
     if not needed <= set(inputs) <= set(names):
         free = ", ".join(name for name in names if name not in needed)
         raise ConversionError(
-            f"The model's inputs are {', '.join(names) or 'none'}; given are {', '.join(sorted(inputs)) or 'none'}.",
+            f"The model's inputs are {', '.join(names) or 'none'}; given are {', '.join(sorted(map(str, inputs))) or 'none'}.",
             remedy=f"Give exactly the model's inputs; {free} may be left out." if free else "Give exactly the model's inputs.",
             field="samples",
         )

@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -64,6 +66,57 @@ def test_an_unpacked_bundle_without_a_model_is_refused(tmp_path):
     (tmp_path / "models").mkdir()
     with pytest.raises(NotFound):
         load(tmp_path)
+
+
+@pytest.fixture
+def deep(package):
+    """Forty products with float16 weights, which are widened at the first prediction."""
+    from coremltools.converters.mil import Builder as mb
+
+    weights = np.random.default_rng(1).normal(size=(40, 100, 100)).astype(np.float32) / 10
+
+    def body(input):
+        for place, each in enumerate(weights):
+            input = mb.linear(x=input, weight=each, name="prediction" if place == len(weights) - 1 else f"product{place}")
+        return input
+
+    return package(body, shape=(1, 100), precision="FLOAT16")
+
+
+def test_a_package_may_be_deleted_while_its_model_is_open(deep):
+    assert list(deep.rglob("weight.bin"))
+    given = {"input": np.ones((1, 100), np.float32)}
+    want, model = load(deep).predict(given)["prediction"], load(deep)
+    shutil.rmtree(deep)
+    np.testing.assert_array_equal(model.predict(given)["prediction"], want)
+
+
+@pytest.fixture
+def restless():
+    """Threads that take turns after a microsecond, not five milliseconds: a prediction is over sooner than that."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_threads_share_a_model_from_its_first_prediction_on(deep, backend):
+    if backend == "torch":
+        pytest.importorskip("torch")
+    given = [{"input": np.full((1, 100), value, np.float32)} for value in range(8)]
+    want = [load(deep, backend=backend).predict(each)["prediction"] for each in given]
+    for _ in range(5):
+        model, start = load(deep, backend=backend), threading.Barrier(len(given))
+
+        def ask(inputs, model=model, start=start):
+            start.wait()
+            return [model.predict(inputs)["prediction"] for _ in range(5)]
+
+        with ThreadPoolExecutor(len(given)) as pool:
+            for answers, wanted in zip(pool.map(ask, given), want, strict=True):
+                np.testing.assert_array_equal(answers, [wanted] * 5)
 
 
 def test_a_single_number_needs_no_axis(package):

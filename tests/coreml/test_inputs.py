@@ -198,6 +198,7 @@ class NeedsGrad:
         ({"x": NeedsGrad()}, "cannot be read as an array: Can't call numpy"),
         ({"x": np.zeros((1, 3), complex)}, "complex"),
         (np.zeros((1, 3)), "ndarray, not a mapping"),
+        ({1: np.zeros((1, 3))}, "inputs are x; given are 1"),
         (None, "NoneType, not a mapping"),
     ],
 )
