@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -19,6 +21,27 @@ def silence() -> Iterator[None]:
 
 
 @contextmanager
+def signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come when the block has ended.
+
+    coremltools imports what is optional under a bare ``except``: what they raise in there would be lost, and the work go on.
+    """
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    for number in heard:
+        signal.signal(number, lambda got, _: came.append(got))
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
 def coremltools() -> Iterator[ModuleType]:
     """The library, inside of a block in which it says nothing."""
     logger = logging.getLogger("coremltools")
@@ -27,7 +50,8 @@ def coremltools() -> Iterator[ModuleType]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import coremltools as library  # outside of the redirection: what it loads may keep hold of sys.stderr
+            with signals_held():
+                import coremltools as library  # outside of the redirection: what it loads may keep hold of sys.stderr
         with silence():
             yield library
     finally:
