@@ -31,7 +31,7 @@ def linear_faults(model: Any) -> Iterator[Fault]:
     steps = [step for _, step in model.steps] if hasattr(model, "steps") else [model]
     last = len(steps) - 1
     if last:
-        yield Fault("dropped layer", "scaler", lambda whole: whole.set_params(standardscaler="passthrough"))
+        yield Fault("dropped layer", "scaler", _unscaled)
         yield Fault("swapped weights", "scaler", partial(_attribute, 0, "mean_", _swapped))
         yield Fault(SCALED, "scaler", partial(_attribute, 0, "scale_", _scaled))
     for name in ("coef_", "intercept_"):
@@ -41,6 +41,12 @@ def linear_faults(model: Any) -> Iterator[Fault]:
         yield Fault("transposed matrix", "coef_", partial(_attribute, last, "coef_", _read_across))
     if hasattr(steps[-1], "classes_"):
         yield Fault("off-by-one class", "classes_", partial(_attribute, last, "classes_", lambda values: np.roll(values, 1)))
+
+
+def _unscaled(model: Any) -> Any:
+    """A scaler that lets everything through: its place in the pipeline tells the columns' names."""
+    _attribute(0, "mean_", np.zeros_like, model)
+    return _attribute(0, "scale_", np.ones_like, model)
 
 
 def _nothing(values: Any) -> Any:
