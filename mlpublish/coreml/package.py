@@ -29,6 +29,9 @@ _ITEMS = uuid.UUID("5b2f8a4e-6f3c-5d52-9a57-3a7f0f1c9d10")  # ours; an item's id
 _DATE = "com.github.apple.coremltools.conversion_date"
 _LOCAL_BUILD = re.compile(r"(?<=\d)\+[a-z0-9.]+$")  # 2.13.0+cpu and 2.13.0+cu130 write the same program
 _MOST_SPECIFICATION = (1 << 31) - 1  # bytes; protobuf reads no more
+MAX_PACKAGE = 1 << 36
+"""Bytes of all files of a package (64 GiB): one with holes in it claims any length, and digesting that never ends."""
+
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
@@ -105,9 +108,13 @@ def specification(path: Path) -> Path:
         raise NotFound(f"There is no model at {path}.", remedy="Check the path.", field="path")
     if path.is_file():
         return path
+    length = 0
     for entry in _walk(path):
         if entry.is_symlink() or not entry.is_file():
             raise _broken(path, f"{entry.relative_to(path)} is a link or a special file")
+        length += entry.stat().st_size
+        if length > MAX_PACKAGE:
+            raise _broken(path, f"its files claim more than {MAX_PACKAGE} bytes")
     manifest = _manifest(path)
     root = manifest.inner("itemInfoEntries").inner(manifest.text("rootModelIdentifier"))
     found = path / "Data" / root.relative_path("path")

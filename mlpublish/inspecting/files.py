@@ -126,15 +126,16 @@ def specification_in(path: Path) -> Path:
 
 
 def _regular(path: Path) -> Iterator[FileEntry]:
-    """The regular files of a folder that is no sound package."""
-    count = 0
+    """The regular files of a folder that is no sound package, as long as they are not longer than any package is."""
+    count, left = 0, package.MAX_PACKAGE
     for here, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(here) / name
             count += 1
             if count > _MOST:
                 raise FormatError(f"{path.name} holds more than {_MOST} files.", remedy="Name a model.", field="what")
-            if _is_regular(file):
+            if _is_regular(file) and file.stat().st_size <= left:
+                left -= file.stat().st_size
                 yield FileEntry.of(PurePosixPath(file.relative_to(path).as_posix()), file)
 
 

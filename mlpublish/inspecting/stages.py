@@ -88,12 +88,12 @@ def _trees(nodes: Message) -> dict[str, int]:
         if node.nodeBehavior != 6:  # LeafNode
             children[node.treeId, node.nodeId] = (node.trueChildNodeId, node.falseChildNodeId)
     below = {(tree, child) for (tree, _), pair in children.items() for child in pair}
-    level = [(tree, each) for tree, ids in trees.items() for each in ids if (tree, each) not in below]
+    level = {(tree, each) for tree, ids in trees.items() for each in ids if (tree, each) not in below}
     depth, walked = 0, set(level)
-    while level := [
+    while level := {
         (tree, child) for tree, each in level for child in children.get((tree, each), ()) if (tree, child) not in walked
-    ]:
-        walked |= set(level)
+    }:
+        walked |= level
         depth += 1
     return {"trees": len(trees), "nodes": len(nodes), "deep": depth}
 

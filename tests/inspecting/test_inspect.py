@@ -202,6 +202,27 @@ def test_trees_that_go_in_a_circle_end(tmp_path):
     assert only(mlpublish.inspect(written(tmp_path, fill))).stages[0].facts["nodes"] == 3
 
 
+def test_nodes_that_lead_twice_to_the_next_are_walked_once(tmp_path):
+    spec = schema("Model").Model(specificationVersion=4)
+    for number in range(60):  # 2^60 ways down
+        spec.treeEnsembleRegressor.treeEnsemble.nodes.add(
+            nodeId=number, trueChildNodeId=number + 1, falseChildNodeId=number + 1
+        )
+    spec.treeEnsembleRegressor.treeEnsemble.nodes.add(nodeId=60, nodeBehavior=6)
+    (tmp_path / "m.mlmodel").write_bytes(spec.SerializeToString())
+    (model,) = mlpublish.inspect(tmp_path / "m.mlmodel").models
+    assert model.stages[0].facts["deep"] == 60
+
+
+def test_a_file_with_a_hole_as_long_as_no_package_is_not_digested(dense):
+    path = dense()
+    with (path / "Data/hole").open("wb") as file:
+        file.truncate(1 << 40)
+    (model,) = mlpublish.inspect(path).models
+    assert any("more than" in finding for finding in model.findings)
+    assert "Data/hole" not in {str(entry.path) for entry in model.files}
+
+
 def test_a_network_is_told_layer_by_layer_with_its_numbers(tmp_path):
     def fill(spec):
         layers = spec.neuralNetwork.layers
@@ -472,7 +493,7 @@ def test_a_mutated_specification_is_told_or_refused_and_nothing_else(dense, spec
 
 def test_files_of_absurd_length_are_not_read(dense, spec_file, packed, tmp_path):
     path = dense()
-    spec_file(path).open("r+b").truncate(1 << 40)
+    spec_file(path).open("r+b").truncate(1 << 32)
     with pytest.raises(FormatError, match="more than 2147483647"):
         read(path)
     folder = unzipped(packed, tmp_path / "unpacked")

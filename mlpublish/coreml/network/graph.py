@@ -5,7 +5,8 @@ Source: NeuralNetwork.proto, ``NeuralNetwork``, ``BranchLayerParams``, ``LoopLay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -58,9 +59,9 @@ class Graph:
         ValueError: a layer does not hold together, or takes a blob that no layer before it makes.
     """
 
-    def __init__(self, layers: Iterable[Message], known: Iterable[str]) -> None:
-        self.names = set(known)
-        """Every blob that exists in the end."""
+    def __init__(self, layers: Iterable[Message], known: Mapping[str, None]) -> None:
+        self.names: ChainMap[str, None] = ChainMap({}, known)  # type: ignore[arg-type]  # only the first is written to
+        """Every blob that exists in the end; those of the networks around it are not copied."""
         self.last = ""
         """The first output of the last layer."""
         self._layers: list[_Layer] = []
@@ -96,7 +97,7 @@ class Graph:
         again = [name for name in layer.output if name in self.names and kind != "copy"]
         if again:
             raise ValueError(f"the blob {again[0]!r} is there already")
-        self.names |= set(layer.output)
+        self.names.update(dict.fromkeys(layer.output))
         self.last = layer.output[0] if layer.output else self.last
         return _Layer(
             name=layer.name,
@@ -114,7 +115,8 @@ class Graph:
         first, second = nested(layer)
         one = Graph(first.layers, self.names)
         other = Graph(second.layers, one.names if kind == "loop" else self.names)
-        self.names |= one.names | other.names
+        self.names.update(one.names.maps[0])
+        self.names.update(other.names.maps[0])
         if kind == "branch":
             (name,) = layer.input
             return lambda blobs: (one if _is_true(blobs[name]) else other).run(blobs)

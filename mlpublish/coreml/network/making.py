@@ -39,7 +39,8 @@ def _load_constant_nd(layer: Message) -> Step:
 
 
 def _fill(shape: Sequence[int], value: float) -> Blob:
-    return np.full(room(1, *shape), value, np.float32)
+    """One number seen everywhere: a file may name many of these, and none takes room before something is computed from it."""
+    return np.broadcast_to(np.float32(value), room(1, *shape))
 
 
 def _fill_static(layer: Message) -> Step:

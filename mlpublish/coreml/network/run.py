@@ -53,7 +53,7 @@ class _Network:
         network = _network(stage)
         self._description = stage.description
         self._inputs = entrances(stage.description, network)
-        self._graph = Graph(network.layers, [each.name for each in self._inputs])
+        self._graph = Graph(network.layers, dict.fromkeys(each.name for each in self._inputs))
         self._old = not network.arrayInputShapeMapping
         self._classes = classes(stage)
         self._probabilities = str(getattr(network, "labelProbabilityLayerName", "")) or self._graph.last

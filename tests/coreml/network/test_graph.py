@@ -141,7 +141,7 @@ def test_blobs_that_nobody_needs_any_more_are_let_go():
 
     made = _wired(("a", ["x"], ["b"]), ("c", ["b"], ["d"]), ("e", ["d"], ["y"]))
     blobs = {"x": numbers(1, 2)}
-    Graph(made.nn_spec.layers, ["x"]).run(blobs, frozenset({"y"}))
+    Graph(made.nn_spec.layers, {"x": None}).run(blobs, frozenset({"y"}))
     assert set(blobs) == {"y"}
 
 
@@ -172,3 +172,35 @@ def test_a_condition_of_several_numbers_is_refused(tmp_path):
     _branch(made)
     with pytest.raises((ConversionError, FormatError), match="2 numbers"):
         load(save(made, tmp_path / "m.mlmodel")).predict({"x": numbers(2), "c": numbers(3)})
+
+
+def test_many_branches_do_not_each_copy_the_names_of_all_blobs_before_them(tmp_path):
+    from tracemalloc import get_traced_memory, start, stop
+
+    from mlpublish.coreml.network.graph import Graph
+    from mlpublish.coreml.schema import schema
+
+    network = schema("NeuralNetwork").NeuralNetwork()
+    for number in range(600):
+        layer = network.layers.add(input=["x"], output=[f"v{number}"])
+        layer.activation.ReLU.SetInParent()
+        network.layers.add(input=["x"]).branch.ifBranch.SetInParent()
+    start()
+    made = Graph(network.layers, {"x": None})
+    _, most = get_traced_memory()
+    stop()
+    assert len(made.names) == 601
+    assert most < 6_000_000  # 14 MB with copies
+
+
+def test_what_is_filled_takes_no_room_before_something_is_computed_from_it():
+    from mlpublish.coreml.network.layers import LAYERS
+    from mlpublish.coreml.schema import schema
+
+    layer = schema("NeuralNetwork").NeuralNetworkLayer()
+    layer.fillStatic.value = 2
+    layer.fillStatic.targetShape.extend([1 << 14, 1 << 14])
+    (made,) = LAYERS["fillStatic"](layer)([])
+    assert made.shape == (1, 1 << 14, 1 << 14)
+    assert made.base.nbytes == 4
+    assert made[0, -1, -1] == 2
