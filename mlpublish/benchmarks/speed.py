@@ -70,7 +70,8 @@ class SpeedReport(Shown):
     HEAD: ClassVar = ("model, file, run by", "source", "evaluator", "measured", "bar")
 
     def rows(self) -> Mapping[str, object]:
-        return {each.name: "  ".join(each.cells()[1:]) + ("" if each.kept else "  MISSED") for each in self.speeds}
+        lines = {each.name: "  ".join(each.cells()[1:]) + ("" if each.kept else "  MISSED") for each in self.speeds}
+        return {"machine": self.machine, self.HEAD[0]: ", ".join(self.HEAD[1:]), **lines}
 
     def brief(self) -> str:
         return f"{sum(each.kept for each in self.speeds)} of {len(self.speeds)} bars kept"
