@@ -26,8 +26,8 @@ class MlpublishError(Exception):
     retryable = False
 
     def __init__(self, problem: str, *, remedy: str, field: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
+        self.problem = _harmless(problem)
+        super().__init__(self.problem)
         self.remedy = remedy
         self.field = field
 
@@ -41,6 +41,16 @@ class MlpublishError(Exception):
     def code(self) -> str:
         """The class name in snake_case, the same in every door (``endpoint_unreachable``)."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LONGEST = 20_000  # characters: the fact stands in front, and a log line is no place for a file's content
+
+
+def _harmless(problem: str) -> str:
+    """What a file says of itself (a name, an id) must not steer the terminal that shows a traceback, nor fill it."""
+    plain = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", problem[:_LONGEST])
+    return plain if len(problem) <= _LONGEST else f"{plain}… ({len(problem)} characters)"
 
 
 def _made_again(kind: type[MlpublishError], problem: str, remedy: str) -> MlpublishError:

@@ -121,4 +121,4 @@ def test_debug_shows_where_it_came_from(ending):
 def test_an_error_is_one_line_and_cannot_steer_the_terminal(ending):
     """A message may come from a server that wishes its reader no good."""
     _, out, err = ending(MlpublishError("one\r\ntwo\x1b[31m\x9b", remedy="\tthree\n"))
-    assert (out, err) == ("", "Error: one two [31m three\n")
+    assert (out, err) == ("", "Error: one two\\x1b[31m\\x9b three\n")
