@@ -23,6 +23,15 @@ def single(rows: Rows, outputs: tuple[Feature, ...]) -> dict[str, NDArray[np.gen
     return {name: value[:1].reshape(shapes.get(name) or value.shape[1:]) for name, value in rows.items()}
 
 
+def many(rows: Rows, outputs: tuple[Feature, ...]) -> Rows:
+    """A classic model's answer, row after row; a leading 1 of an array's shape is left out."""
+    arrays_of = {each.name for each in outputs if each.kind == "multiArray"}
+    return {
+        name: value[:, 0] if name in arrays_of and value.ndim > 2 and value.shape[1] == 1 else value
+        for name, value in rows.items()
+    }
+
+
 def stacked(results: list[dict[str, Value]]) -> Rows:
     """A program's outputs, row after row; a leading 1 of the model's shape is left out."""
     return {name: np.stack([without_leading_one(each[name]) for each in results]) for name in results[0]}

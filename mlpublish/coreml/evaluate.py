@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.coreml import program
-from mlpublish.coreml.answers import arrays, single, stacked
+from mlpublish.coreml.answers import arrays, many, single, stacked
 from mlpublish.coreml.backend import check_backend
 from mlpublish.coreml.classic import run as classic
 from mlpublish.coreml.classic.stage import Rows
@@ -128,7 +128,7 @@ class Model:
         with sound(self.path):
             rows = as_rows(self.description.interface.inputs, inputs)
             if not isinstance(self._inside, program.Program):
-                return self._inside.run(rows)
+                return many(self._inside.run(rows), self.description.interface.outputs)
             count = len(next(iter(rows.values()), ()))
             return stacked([self._ran(self._inside, rows, row).outputs for row in range(count)])
 

@@ -78,6 +78,8 @@ def _counts(stage: Message) -> tuple[int, int | None]:
 
 def _boxes(known: Rows, name: str, width: int | None) -> Doubles:
     values = given(known, name)
+    if values.ndim == 4 and values.shape[1] == 1:  # of a network, whose own shape has a batch of one
+        values = values[:, 0]
     if values.ndim != 3 or values.shape[2] != (width or values.shape[2]):
         raise ValueError(f"its input {name!r} has rows of the shape {values.shape[1:]}")
     return flat(values, name).reshape(values.shape)

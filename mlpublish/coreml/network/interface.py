@@ -69,6 +69,8 @@ class Entrance:
         match len(own):
             case 0 | 1:
                 return given.reshape(len(given), 1, 1, -1, 1, 1)
+            case 2 if own[0] == 1:  # of the stage before, in a pipeline
+                return given.reshape(len(given), 1, 1, -1, 1, 1)
             case 3 if vector:
                 return given.reshape(*given.shape, 1, 1)
             case 3:
@@ -113,7 +115,7 @@ def _otherwise(array: Message) -> float:
 
 
 def answer(blob: Blob, output: Message, count: int, *, old: bool) -> NDArray[Any]:
-    """A blob as an output of the description: (rows, …)."""
+    """A blob as an output of the description: (rows, …), a leading 1 of the model's shape included."""
     rows = np.broadcast_to(blob, (count, *blob.shape[1:]))
     kind = output.type.WhichOneof("Type")
     if kind == "imageType":
@@ -124,6 +126,5 @@ def answer(blob: Blob, output: Message, count: int, *, old: bool) -> NDArray[Any
     shape = tuple(int(size) for size in held.shape)
     if math.prod(shape) != math.prod(rows.shape[1:]) or not shape:
         shape = rows.shape[3:] if old and rows.shape[1:3] == (1, 1) else rows.shape[1:]
-    shape = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
     dtype = _DTYPES.get(held.dataType, np.float32)
     return rows.reshape(count, *shape).astype(dtype)

@@ -53,7 +53,9 @@ def _spread(x: Blob, axis: int, factor: float, grid: Callable[[int, int], Tensor
 def _times(size: int, factor: float) -> int:
     if not factor * size < 1 << 40:
         raise ValueError(f"{size} pixels are not made {factor} times as many")
-    return int(factor * size)
+    if isinstance(factor, int):
+        return factor * size
+    return int(np.float32(factor) * np.float32(size))  # the file's factor is a float32; ten pixels by 0.7 are seven
 
 
 def _default(size: int, count: int) -> Tensor:

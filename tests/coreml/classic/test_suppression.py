@@ -55,6 +55,15 @@ def picked(confidences, boxes, iou, floor, per_class):
     return [at for at in order if marks[at] == "keep"]
 
 
+def test_the_boxes_of_a_network_may_have_a_batch_of_one():
+    stage, rng = Classic(suppression()), np.random.default_rng(0)
+    confidences, boxes = rng.random((3, 4, 2)), rng.random((3, 4, 4))
+    plain = stage.run({"c": confidences, "b": boxes})
+    batched = stage.run({"c": confidences[:, np.newaxis], "b": boxes[:, np.newaxis]})
+    for name, values in plain.items():
+        np.testing.assert_array_equal(batched[name], values)
+
+
 number = st.integers(0, 4).map(lambda each: each / 4)
 box = st.tuples(number, number, number, number)
 

@@ -127,6 +127,19 @@ def test_a_converted_network_answers_as_torch_does(written, name):
         np.testing.assert_allclose(values.reshape(want.shape), want, rtol=2e-4, atol=2e-5)
 
 
+def test_one_picture_is_answered_in_torchs_own_shape(written):
+    torch.manual_seed(0)
+    module, x = nn.Conv2d(3, 4, 3, padding=(1, 2)).eval(), torch.randn(1, 3, 7, 4)
+    model = load(written(module, x))
+    with torch.no_grad():
+        want = module(x).numpy()
+    assert want.shape == (1, 4, 7, 6)
+    alone = next(iter(model.predict({"x": x.numpy()}).values()))
+    assert alone.shape == want.shape
+    np.testing.assert_allclose(alone, want, rtol=2e-4, atol=2e-5)
+    assert next(iter(model.predict_rows({"x": x.numpy()[np.newaxis]}).values())).shape == want.shape
+
+
 @pytest.mark.parametrize("layout", ["RGB", "BGR", "GRAYSCALE"])
 def test_a_converted_classifier_of_pictures(written, ct, layout):
     from PIL import Image

@@ -54,6 +54,19 @@ def test_upsample_between_pixels(tmp_path, mode, factors, exact):
     )
 
 
+@pytest.mark.parametrize("mode", [*GRIDS][1:])
+def test_ten_pixels_by_seven_tenths_are_seven(tmp_path, mode):
+    """In float32, in which the file keeps the factor; torch says the same."""
+    lines = [[min(size - 1, max(0, GRIDS[mode](i, size, m))) for i in range(m)] for size, m in ((10, 7), (20, 14))]
+    check(
+        tmp_path,
+        lambda made: made.add_upsample("u", 0.7, 0.7, "x", "y", "BILINEAR", mode),
+        lambda x: sampled(x, *lines),
+        rtol=1e-4,
+        x=numbers(ROWS, 2, 10, 20),
+    )
+
+
 @pytest.mark.parametrize("factors", [(2, 3), (1, 1)])
 def test_upsample_by_the_nearest_pixel(tmp_path, factors):
     def want(x):

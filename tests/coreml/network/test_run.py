@@ -173,4 +173,6 @@ def test_of_an_output_without_a_shape_the_sequence_the_batch_and_one_more_1_are_
     made = builder({"x": size}, exact=False)
     made.add_activation("same", "LINEAR", "x", "y", params=[1.0, 0.0])
     x = numbers(3, *size)
-    np.testing.assert_array_equal(load(save(made, tmp_path / "m.mlmodel")).predict_rows({"x": x})["y"], x.reshape(3, *seen))
+    model = load(save(made, tmp_path / "m.mlmodel"))
+    np.testing.assert_array_equal(model.predict_rows({"x": x})["y"], x.reshape(3, *seen))
+    np.testing.assert_array_equal(model.predict({"x": x[0]})["y"], x[0])  # in the model's own shape
