@@ -10,7 +10,7 @@ from mlpublish.cli import outcome
 
 
 @click.command()
-@click.argument("what", type=click.Path(path_type=Path), metavar="MODEL_OR_BUNDLE")
+@click.argument("what", type=click.Path(), metavar="MODEL_OR_BUNDLE")
 @click.option(
     "--mac-result",
     type=click.Path(path_type=Path),
@@ -18,7 +18,7 @@ from mlpublish.cli import outcome
     help="Show with it what compare-on-mac wrote of this bundle; one of other bytes is refused.",
 )
 @outcome.options
-def command(what: Path, mac_result: Path | None) -> None:
+def command(what: str, mac_result: Path | None) -> None:
     """Tell what a model is: kind, minimum OS, interface, contents, sizes, compression, origin, digests, what is wrong with it.
 
     MODEL_OR_BUNDLE is a .mlmodel, an .mlpackage, a bundle's zip, the folder that it was unpacked into, a release's folder, or

@@ -43,13 +43,16 @@ class State(Mapping[str, NDArray[np.generic]]):
         return f"State({', '.join(f'{name}: {value.dtype}{list(value.shape)}' for name, value in self.items())})"
 
 
-def checked(features: tuple[Feature, ...], given: Mapping[str, NDArray[np.generic]]) -> State:
+def checked(features: tuple[Feature, ...], given: object) -> State:
     """A state as the model wants it.
 
     Raises:
-        ConversionError: one is missing or unknown, has another shape, or holds no numbers.
+        ConversionError: one is missing or unknown, has another shape, or holds no numbers; or they are no mapping.
     """
     wanted = {each.name: each for each in features}
+    if not isinstance(given, Mapping):
+        told = "none" if given is None else f"in a {type(given).__name__}, not in a mapping of names"
+        raise _unfit(f"The model's states are {', '.join(wanted) or 'none'}; given are {told}.")
     if wanted.keys() != given.keys():
         raise _unfit(f"The model's states are {', '.join(wanted) or 'none'}; given are {', '.join(sorted(given)) or 'none'}.")
     for name, feature in wanted.items():

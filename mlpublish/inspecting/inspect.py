@@ -47,6 +47,8 @@ def inspect(what: str | Path, *, mac_result: str | Path | None = None) -> Inspec
         FormatError, BundleError: there is nothing that can be described.
         DigestMismatch: the result of the Mac is of other bytes.
     """
+    if what == "":  # as a path it would be the folder that one stands in
+        raise NotFound("The path is empty.", remedy=_REMEDY, field="what")
     path = readable(Path(what))
     found = _inspected(path)
     return found if mac_result is None else found.with_mac_result(MacResult.read(Path(mac_result)))

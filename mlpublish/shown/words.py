@@ -6,7 +6,7 @@ from __future__ import annotations
 def size(count: int) -> str:
     """Bytes as people read them, in powers of a thousand."""
     if count < 1000:
-        return f"{count} bytes"
+        return "1 byte" if count == 1 else f"{count} bytes"
     value = float(count)
     for unit in ("kB", "MB", "GB"):
         value /= 1000

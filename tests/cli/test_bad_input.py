@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Callable[..., Arguments], int, str, str]] = {
     ),
     "a truncated zip to verify": (lambda s: ("verify", _truncated(s)), 3, "verification_error", ""),
     "a bundle that is not there": (lambda s: ("verify", "nothing.zip"), 6, "not_found", "a bundle's zip"),
+    "an empty path to inspect": (lambda s: ("inspect", ""), 6, "not_found", "Name a .mlmodel"),
     "nowhere to sign": (lambda s: ("sign", s.bundle, *APP), 2, "recipe_error", "mlpublish repo init --dev DIR"),
     "an app version that is none": (
         lambda s: ("sign", s.bundle, "--repository", s.development, "--app", "com.acme.digits", "--app-version", "two"),

@@ -116,6 +116,13 @@ def test_a_state_that_does_not_fit_is_refused(stateful, change, told):
         model.predict_with_state({"x": np.zeros((1, 4))}, change(dict(model.initial_state())))
 
 
+@pytest.mark.parametrize(("given", "told"), [(None, "given are none"), ([1], "given are in a list")])
+def test_no_state_at_all_is_refused_as_a_missing_one(stateful, given, told):
+    with pytest.raises(ConversionError, match=rf"states are hidden, seen; {told}") as refused:
+        load(stateful).predict_with_state({"x": np.zeros((1, 4))}, given)
+    assert refused.value.field == "state"
+
+
 def test_a_model_without_states_has_an_empty_one(dense):
     model, x = load(dense()), {"input": np.ones((1, 4), np.float32)}
     assert dict(model.initial_state()) == {}

@@ -83,7 +83,15 @@ def test_a_terminal_that_is_gone_takes_nothing_from_the_check() -> None:
 
 @pytest.mark.parametrize(
     ("count", "shown"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (2 * 10**12, "2.0 TB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2 * 10**12, "2.0 TB"),
+    ],
 )
 def test_sizes_are_read_in_powers_of_a_thousand(count: int, shown: str) -> None:
     assert size(count) == shown
