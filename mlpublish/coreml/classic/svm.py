@@ -12,7 +12,7 @@ libsvm's prediction with probabilities, the one of the largest probability.
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,12 +38,17 @@ from mlpublish.coreml.schema import Message
 
 KINDS = ("supportVectorClassifier", "supportVectorRegressor")
 
+MOST_COUPLED = 1000
+"""Classes of which probabilities are computed: coupling takes, for each row, their square times its rounds."""
+
 _SURE = 1e-7  # libsvm keeps a share from 0 and 1 by this
 
 
 def unsupported(stage: Message) -> list[str]:
-    """A classifier that is to give probabilities and does not hold what they are computed from."""
+    """A classifier that is to give probabilities and does not hold what they are computed from, or has too many classes."""
     kind, held = stage.WhichOneof("Type"), held_by(stage)
+    if kind == "supportVectorClassifier" and held.probA and len(labels_of(held)) > MOST_COUPLED:
+        return [f"supportVectorClassifier with probabilities of more than {MOST_COUPLED} classes"]
     wanted = kind == "supportVectorClassifier" and str(stage.description.predictedProbabilitiesName)
     lacks = wanted and not held.probA and len(labels_of(held)) > 1
     return ["supportVectorClassifier with probabilities but without probA"] if lacks else []
@@ -89,7 +94,7 @@ class _Classifier:
         self._check(counts)
         ends = np.cumsum([0, *counts])
         self._of_class = [slice(start, end) for start, end in pairwise(ends.tolist())]
-        self._pairs = list(combinations(range(len(self._labels)), 2))
+        self._pairs = np.triu_indices(len(self._labels), 1)
 
     def _check(self, counts: list[int]) -> None:
         labels, vectors = len(self._labels), self._vectors.count
@@ -115,29 +120,28 @@ class _Classifier:
 
     def _decided(self, kernel: Doubles) -> Doubles:
         """(rows, vectors) -> probabilities, or votes where the file has none: (rows, classes)."""
-        classes = len(self._labels)
-        decisions = np.empty((len(kernel), len(self._pairs)))
-        for place, (i, j) in enumerate(self._pairs):
-            first, second = self._of_class[i], self._of_class[j]
-            of_both = kernel[:, first] @ self._alpha[j - 1, first] + kernel[:, second] @ self._alpha[i, second]
-            decisions[:, place] = of_both - self._rho[place]
+        classes, (first, second) = len(self._labels), self._pairs
         if classes == 1:
             return np.ones((len(kernel), 1))
+        of_first = self._of_each(kernel)
+        decisions = of_first[:, first, second] + of_first[:, second, first] - self._rho
+        against = np.zeros((len(kernel), *room(classes, classes)))
         if not len(self._a):
-            return _votes(decisions, self._pairs, classes)
+            against[:, first, second], against[:, second, first] = decisions > 0, ~(decisions > 0)
+            votes: Doubles = against.sum(axis=2)
+            return votes
         shares = np.clip(sigmoid(-(self._a * decisions + self._b)), _SURE, 1 - _SURE)
         if classes == 2:
             return np.column_stack([shares, 1 - shares])
-        against = np.zeros((len(kernel), *room(classes, classes)))
-        upper = np.triu_indices(classes, 1)
-        against[:, upper[0], upper[1]], against[:, upper[1], upper[0]] = shares, 1 - shares
+        against[:, first, second], against[:, second, first] = shares, 1 - shares
         return coupled(against)
 
-
-def _votes(decisions: Doubles, pairs: list[tuple[int, int]], classes: int) -> Doubles:
-    votes = np.zeros((len(decisions), classes))
-    for place, (i, j) in enumerate(pairs):
-        first = decisions[:, place] > 0
-        votes[:, i] += first
-        votes[:, j] += ~first
-    return votes
+    def _of_each(self, kernel: Doubles) -> Doubles:
+        """(rows, classes, classes): what the vectors of the first class add to the decision between it and the second."""
+        classes = len(self._labels)
+        found = np.zeros((len(kernel), *room(classes, classes)))
+        for place, own in enumerate(self._of_class):
+            against_others = kernel[:, own] @ self._alpha[:, own].T
+            found[:, place, :place] = against_others[:, :place]
+            found[:, place, place + 1 :] = against_others[:, place:]
+        return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from itertools import combinations
 
@@ -9,6 +10,7 @@ import pytest
 from sklearn.svm import SVC, SVR, NuSVC
 
 from mlpublish.coreml.classic.run import Classic, unsupported
+from mlpublish.coreml.classic.svm import MOST_COUPLED
 from mlpublish.errors import ConversionError
 from tests.coreml.classic.building import classifier, model, run
 
@@ -241,3 +243,48 @@ def test_pairs_are_in_libsvms_order():
             votes[i if decision > 0 else j] += 1
         wanted.append(votes.index(max(votes)))
     assert run(spec, x=rows)["label"].tolist() == wanted
+
+
+def many_classes(classes, *, probabilities=False):
+    """A vector per class, which is its number; of a pair the class with the larger x times number wins."""
+    spec = classifier("supportVectorClassifier", {"x": 1}, list(range(classes)), probabilities=probabilities)
+    held = spec.supportVectorClassifier
+    set_kernel(held.kernel, "linear")
+    set_vectors(held, np.arange(classes, dtype=float).reshape(-1, 1), sparse=False)
+    held.numberOfSupportVectorsPerClass.extend([1] * classes)
+    for row in range(classes - 1):  # of class c: its opponent in this row is row + 1 for c <= row, else row
+        held.coefficients.add().alpha.extend([1.0] * (row + 1) + [-1.0] * (classes - row - 1))
+    pairs = classes * (classes - 1) // 2
+    held.rho.extend([0.0] * pairs)
+    if probabilities:
+        held.probA.extend([-1.0] * pairs)
+        held.probB.extend([0.0] * pairs)
+    return spec
+
+
+def test_many_classes_vote_without_a_step_per_pair():
+    """The lines that run grow with the classes, not with their square."""
+    opened, lines, before = Classic(many_classes(300)), 0, sys.gettrace()
+
+    def trace(_frame, _event, _argument):
+        nonlocal lines
+        lines += 1
+        return trace
+
+    sys.settrace(trace)
+    try:
+        got = opened.run({"x": np.array([[1.0], [-1.0]])})
+    finally:
+        sys.settrace(before)
+    assert got["label"].tolist() == [299, 0]
+    assert lines < 10_000
+
+
+def test_a_decision_that_is_no_number_is_a_vote_for_the_second():
+    assert run(many_classes(4), x=np.array([[math.nan]]))["label"].tolist() == [3]
+
+
+def test_probabilities_of_more_classes_than_can_be_coupled_are_named():
+    assert unsupported(many_classes(MOST_COUPLED + 1, probabilities=True)) == [
+        f"supportVectorClassifier with probabilities of more than {MOST_COUPLED} classes"
+    ]
