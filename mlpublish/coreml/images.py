@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.coreml.mil_ops.tensor import room
 from mlpublish.errors import ConversionError, MissingExtra
 from mlpublish.formats.interface import Feature
 
@@ -156,6 +157,10 @@ def _ordered(feature: Feature, pixels: NDArray[np.generic]) -> _Pixels:
 def _checked(feature: Feature, pixels: NDArray[np.generic]) -> _Pixels:
     if pixels.dtype.kind not in "biuf":
         raise _refused(feature, f"gets values of type {pixels.dtype}", "Give numbers.")
+    try:
+        room(*pixels.shape[1:])
+    except ValueError as exc:
+        raise _refused(feature, f"is larger than is evaluated: {exc}", "Use a model of smaller images.") from exc
     if feature.color_space == HALF:
         with np.errstate(over="ignore"):
             return pixels.astype(np.float16).astype(np.float32)

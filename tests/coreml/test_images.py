@@ -177,3 +177,9 @@ def test_pillow_is_loaded_for_no_array():
         "as_rows((f,), {'i': np.zeros((2, 4, 4, 3))}); sys.exit('PIL' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_image_of_more_numbers_than_a_result_may_have_is_refused_before_it_is_copied():
+    pixels = np.broadcast_to(np.uint8(0), (3, 1 << 14, 1 << 14))  # one byte in memory
+    with pytest.raises(ConversionError, match="larger than is evaluated"):
+        image_row(image(shape=(1 << 14, 1 << 14)), pixels)

@@ -56,7 +56,13 @@ def _without(x: Blob, mean: Blob) -> Blob:
 def _scaled(x: Blob, scale: np.float32, three: Blob, gray: np.float32) -> Blob:
     channels = x.shape[-3] if x.ndim > 3 else 1
     if channels == 3:
-        return x * scale + three.reshape(3, 1, 1)
+        return _plus(x * scale, three.reshape(3, 1, 1))
     if channels != 1:
         raise ValueError(f"an image of {channels} channels is scaled")
-    return x * scale + gray
+    return _plus(x * scale, gray)
+
+
+def _plus(scaled: Blob, bias: Blob | np.float32) -> Blob:
+    """In place: an image may be large, and two of it at a time are enough."""
+    scaled += bias
+    return scaled
