@@ -18,6 +18,9 @@ from mlpublish.shown import size
 SYSTEMS = {"ios": "iOS", "macos": "macOS", "watchos": "watchOS", "tvos": "tvOS", "visionos": "visionOS"}
 ON_A_PHONE = "That phones compile a downloaded .mlpackage is said by third parties and not verified by us."
 _LABELS = 5  # shown of many
+MOST = 200
+"""Lines of one kind that are shown of many; all of them are in --json."""
+
 _FILES = 8  # shown of many; all of them are in --json
 
 
@@ -63,7 +66,8 @@ class Function:
     def rows(self) -> Iterator[tuple[str, object]]:
         sides = (("input", self.interface.inputs), ("output", self.interface.outputs), ("state", self.interface.states))
         for side, features in sides:
-            yield from ((f"{side} {each.name}", told_of(each)) for each in features)
+            yield from ((f"{side} {each.name}", told_of(each)) for each in features[:MOST])
+            yield from left_out(f"{side}s", len(features)).items()
         if self.labels:
             first = ", ".join(str(each) for each in self.labels[:_LABELS])
             more = ", …" if len(self.labels) > _LABELS else ""
@@ -130,13 +134,15 @@ class ModelFacts:
             "kind": f"{self.kind}, specification {self.specification_version}, {self.precision}",
             "minimum OS": ", ".join(f"{SYSTEMS[name]} {version}" for name, version in self.systems.items()),
         }
-        for function in self.functions:
+        for function in self.functions[:MOST]:
             called = f"{function.name}: " if len(self.functions) > 1 else ""
             rows |= {f"{called}{name}": value for name, value in function.rows()}
         if len(self.functions) > 1:
             rows["default function"] = self.function
-        for place, stage in enumerate(self.stages, 1):
+        rows |= left_out("functions", len(self.functions))
+        for place, stage in enumerate(self.stages[:MOST], 1):
             rows[self._stage_name(place, stage)] = stage.told
+        rows |= left_out("contents", len(self.stages))
         return rows | self._number_rows() | self._origin_rows() | self._file_rows()
 
     def _stage_name(self, place: int, stage: Stage) -> str:
@@ -161,7 +167,8 @@ class ModelFacts:
         return rows
 
     def _origin_rows(self) -> dict[str, object]:
-        rows: dict[str, object] = dict(self.metadata)
+        rows: dict[str, object] = dict(islice(self.metadata.items(), MOST))
+        rows |= left_out("metadata", len(self.metadata))
         rows["made by"] = ", ".join(f"{name} {value}" for name, value in self.made_by.items()) or None
         if self.evidence is not None:
             rows |= self.evidence.rows()
@@ -173,8 +180,9 @@ class ModelFacts:
             rows[f"file {entry.path}"] = f"{entry.sha256}  {size(entry.length)}"
         if len(self.files) > _FILES:
             rows["more files"] = f"{len(self.files) - _FILES}; --json has them all"
-        for place, finding in enumerate(self.findings, 1):
+        for place, finding in enumerate(self.findings[:MOST], 1):
             rows[f"finding {place}"] = finding
+        rows |= left_out("findings", len(self.findings))
         rows["on a phone"] = ON_A_PHONE if self.is_package else None
         return rows
 
@@ -203,6 +211,11 @@ class ModelFacts:
             "findings": list(self.findings),
             "not_proven": [ON_A_PHONE] if self.is_package else [],
         }
+
+
+def left_out(kind: str, count: int) -> dict[str, object]:
+    """The line that stands for what is beyond ``MOST`` of a kind; none where nothing is."""
+    return {f"more {kind}": f"and {count - MOST:,} more; --json has them all"} if count > MOST else {}
 
 
 def told_of(feature: Feature) -> str:

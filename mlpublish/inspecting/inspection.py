@@ -9,7 +9,7 @@ from typing import Any
 from mlpublish.errors import RecipeError
 from mlpublish.formats.mac_result import MacResult
 from mlpublish.formats.manifest import Manifest
-from mlpublish.inspecting.facts import ModelFacts, told_of
+from mlpublish.inspecting.facts import MOST, ModelFacts, told_of
 from mlpublish.shown import Badge, Block, Facts, Folded, Sentences, Shown, Table, size
 
 _NOT_SIGNED = "Nothing here says who made it: inspect looks at no signature. mlpublish verify does."
@@ -143,15 +143,15 @@ class Inspection(Shown):
 def _model_blocks(model: ModelFacts) -> Iterable[Block]:
     known = {name for function in model.functions for name, _ in function.rows()}
     yield Facts({"model": model.name} | {name: value for name, value in model.rows().items() if name not in known})
-    for function in model.functions:
+    for function in model.functions[:MOST]:
         sides = (function.interface.inputs, function.interface.outputs, function.interface.states)
         rows = tuple(
             (side, each.name, told_of(each))
             for side, some in zip(("input", "output", "state"), sides, strict=True)
-            for each in some
+            for each in some[:MOST]
         )
         yield Table(f"Interface of {function.name}", ("", "name", "type"), rows)
-    for stage in model.stages:
+    for stage in model.stages[:MOST]:
         counted = tuple((name, str(count)) for name, count in stage.counts.items())
         yield Folded(f"{stage.kind} {stage.name}".strip(), (Table("", ("operation", "how many"), counted),))
-    yield Sentences("What is wrong", model.findings)
+    yield Sentences("What is wrong", model.findings[:MOST])

@@ -18,7 +18,7 @@ from mlpublish.coreml.package import read
 from mlpublish.coreml.schema import schema
 from mlpublish.errors import BundleError, FormatError, NotFound
 from mlpublish.formats.manifest import MANIFEST_PATH
-from mlpublish.inspecting.facts import ON_A_PHONE
+from mlpublish.inspecting.facts import MOST, ON_A_PHONE
 from mlpublish.reporting.text import as_text
 from mlpublish.signing.sign import sign
 
@@ -510,3 +510,19 @@ def test_names_that_are_no_text_can_be_told(dense):
     found = mlpublish.inspect(path)
     assert "no UTF-8" in only(found).findings[0]
     told(found).encode()
+
+
+def test_what_is_many_is_cut_in_what_is_shown_and_whole_in_json(tmp_path):
+    def fill(spec):
+        spec.description.metadata.userDefined.update({f"key {place}": "x" for place in range(5000)})
+        for _ in range(5000):
+            spec.pipelineRegressor.pipeline.models.add().identity.SetInParent()
+
+    inspection = mlpublish.inspect(written(tmp_path, fill))
+    shown = told(inspection)
+    assert len(shown.splitlines()) < 2 * MOST + 50
+    assert len(inspection._repr_html_()) < 200_000
+    assert f"and {5000 - MOST:,} more; --json has them all" in shown
+    (model,) = inspection.to_dict()["models"]
+    assert len(model["stages"]) == 5000
+    assert len([name for name in model["metadata"] if "key" in name]) == 5000
