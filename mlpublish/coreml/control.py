@@ -23,8 +23,11 @@ MAX_EFFORT = 1_000_000
 MAX_BYTES = 1 << 32
 """Of everything that a run holds at a time (4 GiB)."""
 
-_LOOK_AT_ALL = ("reduce_", "topk", "non_zero")
+_LOOK_AT_ALL = ("reduce_", "non_zero", "argsort", "topk")
 """How the operations begin that give little for much: what they look at is counted, beside what they give."""
+
+_SORT = ("argsort", "topk")
+"""What they look at is counted as often as a sort compares it."""
 
 _WEIGHED_EVERY = 1 << 28  # bytes made; between two of these nothing is added up
 _REMEDY = "Give inputs whose values it takes; if they are, get the model again: it may be cut or altered."
@@ -108,7 +111,8 @@ class Operation(Step):
         for name, several in self.lists:
             arguments[name] = tuple(slots[slot] for slot in several)  # type: ignore[misc]  # what is read was written
         if self.kind.startswith(_LOOK_AT_ALL):
-            touch(np.size(arguments.get("x", getattr(self.handler, "keywords", {}).get("x", ()))))
+            size = np.size(arguments.get("x", getattr(self.handler, "keywords", {}).get("x", ())))
+            touch(size * (size.bit_length() if self.kind in _SORT else 1))
         return self.handler(**arguments)
 
 

@@ -15,12 +15,24 @@ from mlpublish.formats.interface import Feature, Flexible, Interface
 MAIN = "main"
 """The one function of a model that names none."""
 
+MAX_FUNCTIONS = 256
+"""Of one model; each is looked through."""
+
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 _ARRAYS = {"FLOAT16": "float16", "FLOAT32": "float32", "DOUBLE": "float64", "INT32": "int32", "INT8": "int8"}
 
 
 def functions_of(description: Message) -> tuple[str, ...]:
-    """The names of a model's functions, as the specification lists them; ``main`` alone where it lists none."""
+    """The names of a model's functions, as the specification lists them; ``main`` alone where it lists none.
+
+    Raises:
+        FormatError: there are more than ``MAX_FUNCTIONS``.
+    """
+    count = len(description.functions)
+    if count > MAX_FUNCTIONS:
+        raise FormatError(
+            f"The model has {count} functions, at most {MAX_FUNCTIONS} are read.", remedy=_REMEDY, field="description"
+        )
     return tuple(str(each.name) for each in description.functions) or (MAIN,)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpublish.coreml import backend, binding, control, effort, program
+from mlpublish.coreml import backend, binding, control, effort, interface, program
 from mlpublish.coreml.evaluate import NotFinite
 from mlpublish.coreml.mil_ops import lists, tensor
 from tests.coreml.building import save
@@ -73,9 +73,11 @@ def test_the_pages_numbers_are_the_codes(page):
     for found, number, text in (
         (tensor.MAX_ELEMENTS, 2**28, "at most 2²⁸ elements"),
         (control.MAX_BYTES, 4 << 30, "at most 4 GiB"),
+        (interface.MAX_FUNCTIONS, 256, "at most 256 functions"),
         (binding.MAX_DEPTH, 32, "at most 32 deep"),
         (control.MAX_EFFORT, 1_000_000, "at most a million operations"),
         (effort.PER_RUN, 2**41, "at most 2⁴¹ multiplications"),
+        (effort.PER_NUMBER_OF_RUN, 512, "each number that it makes counted as 512"),
         (lists.MAX_LENGTH, 2**20, "at most 2²⁰ elements"),
         (program.MAX_KEPT, 2 << 30, "kept up to 2 GiB"),
         (backend.WORTH_TORCH, 10**9, "10⁹ multiply-adds"),
