@@ -145,19 +145,20 @@ class Binder:
         return WriteState(kind=kind, name=name, results=results, reads=(state, data), state=state, data=data, declared=declared)
 
     def _operation(self, operation: Message, results: tuple[Result, ...], arguments: Arguments) -> Step:
-        several = {name for name, given in operation.inputs.items() if len(given.arguments) != 1}
         reads = tuple(slot for slots in arguments.values() for slot in slots)
-        largest = max((self._size(slot) for slot in (*reads, *(each.slot for each in results))), default=0)
+        largest = max([self._size(slot) for slot in (*reads, *[each.slot for each in results])], default=0)
         handler = self._backend.handler(operation.type, self._opset, largest)
-        arguments = {name: slots for name, slots in arguments.items() if name not in COVERED or name in parameters_of(handler)}
+        if not COVERED.isdisjoint(arguments):
+            known = parameters_of(handler)
+            arguments = {name: slots for name, slots in arguments.items() if name not in COVERED or name in known}
         return Operation(
             kind=operation.type,
             name=operation.outputs[0].name,
             results=results,
             reads=reads,
             handler=handler,
-            single=tuple((name, slots[0]) for name, slots in arguments.items() if name not in several),
-            lists=tuple((name, slots) for name, slots in arguments.items() if name in several),
+            single=tuple((name, slots[0]) for name, slots in arguments.items() if len(slots) == 1),
+            lists=tuple((name, slots) for name, slots in arguments.items() if len(slots) != 1),
         )
 
     def _arguments(self, operation: Message, names: Names, block: Block) -> Arguments:
@@ -250,10 +251,10 @@ def _bake(step: Operation, constants: frozenset[int], slots: list[Value | None])
 
 
 def _slot(name: str, names: Names, where: str) -> int:
-    found = names.get(name)
-    if found is None:
-        raise ConversionError(f"{where} reads {name!r}, which nothing wrote.", remedy=_REMEDY, field=name)
-    return found
+    try:
+        return names[name]  # half the work of ChainMap.get, which looks twice
+    except KeyError:
+        raise ConversionError(f"{where} reads {name!r}, which nothing wrote.", remedy=_REMEDY, field=name) from None
 
 
 def _fit(name: str, blocks: tuple[Block, ...], inputs: tuple[int, int], outputs: tuple[int, int]) -> None:

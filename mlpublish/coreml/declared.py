@@ -38,8 +38,11 @@ class Declared:
         Raises:
             FormatError: a tensor of it would have more than ``MAX_ELEMENTS`` elements.
         """
-        kind = named.type.stateType.wrappedType if named.type.WhichOneof("type") == "stateType" else named.type
-        found = DTYPES.get(dtype_name(kind.tensorType)) if kind.WhichOneof("type") == "tensorType" else None
+        kind, sort = named.type, named.type.WhichOneof("type")
+        if sort == "stateType":
+            kind = kind.stateType.wrappedType
+            sort = kind.WhichOneof("type")
+        found = DTYPES.get(dtype_name(kind.tensorType)) if sort == "tensorType" else None
         if found is None:
             return cls(named.name, None, None)
         half = found is np.float16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -30,9 +31,13 @@ _REMEDY = "Get the model again from where it was made; it may be cut or altered.
 
 def dtype_name(tensor_type: Message) -> str:
     """MIL's name of a tensor type's elements, such as ``FLOAT16``; the number of one that has no name here."""
-    names = schema("MIL").DataType
     number = tensor_type.dataType
-    return str(names.Name(number)) if number in names.values() else str(number)
+    return _names().get(number) or str(number)
+
+
+@cache
+def _names() -> Mapping[int, str]:
+    return {number: name for name, number in schema("MIL").DataType.items()}
 
 
 def dimensions(tensor_type: Message) -> tuple[int | None, ...]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,38 @@ def test_many_rows_answer_as_each_alone(dense):
     together = model.predict_rows({"input": rows})["prediction"]
     alone = [model.predict({"input": row[np.newaxis]})["prediction"][0] for row in rows]
     np.testing.assert_array_equal(together, np.stack(alone))
+
+
+def _calls_to_load(path):
+    calls, before = 0, sys.getprofile()
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        load(path, backend="numpy")
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_opening_takes_the_same_few_steps_for_every_operation(dense, spec_file):
+    """Counted, not timed: Python calls for each operation more."""
+
+    def lengthened(path, count):
+        spec = read(path)
+        operations = _operations(spec)
+        last = operations[-1].outputs[0]
+        for place in range(count):
+            added = operations.add(type="relu")
+            added.inputs["x"].arguments.add(name=f"more {place - 1}" if place else last.name)
+            added.outputs.add().CopyFrom(last)
+            added.outputs[0].name = f"more {place}"
+        spec_file(path).write_bytes(spec.SerializeToString())
+        return path
+
+    few, many, more = (_calls_to_load(lengthened(dense(name=f"n{count}"), count)) for count in (100, 500, 2500))
+    assert (many - few) / 400 < 70
+    assert (more - many) / 2000 < 1.1 * (many - few) / 400

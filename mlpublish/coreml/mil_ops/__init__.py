@@ -79,10 +79,17 @@ EXCLUDED: Mapping[str, str] = MappingProxyType(
 """MIL operations that are not evaluated, each with the reason."""
 
 
+_CHANGED: Mapping[str, Mapping[int, str]] = {
+    name: {since: f"{name}@{since}" for since in sorted(OPSETS.values(), reverse=True) if f"{name}@{since}" in OPS}
+    for name in {key.partition("@")[0] for key in OPS if "@" in key}
+}
+"""Operation -> the opsets that changed it, the newest first, and the keys of these."""
+
+
 def key_of(name: str, opset: int) -> str:
     """Under what ``OPS`` keeps an operation of an opset (15, 16, 17, 18, 26): the newest ``name@…`` up to it, or its name."""
-    keys = (f"{name}@{since}" for since in sorted(OPSETS.values(), reverse=True) if since <= opset)
-    return next((key for key in keys if key in OPS), name)
+    changed = _CHANGED.get(name)
+    return next((key for since, key in changed.items() if since <= opset), name) if changed else name
 
 
 def handler_of(name: str, opset: int, handlers: Mapping[str, Handler] = OPS) -> Handler | None:
