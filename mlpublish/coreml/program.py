@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import threading
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from mlpublish.coreml.backend import backend_for
-from mlpublish.coreml.binding import MAX_DEPTH, Binder, parameters_of, read_by, settle
+from mlpublish.coreml.binding import Binder, read_by, settle
 from mlpublish.coreml.control import Block, NotFinite, Operation, Run
 from mlpublish.coreml.declared import Declared
 from mlpublish.coreml.effort import allowed_once
-from mlpublish.coreml.mil_ops import COVERED, EXCLUDED, IN_PROGRAM, OPSETS, handler_of
+from mlpublish.coreml.mil_ops import OPSETS
 from mlpublish.coreml.mil_ops.tensor import Tensor, Value
 from mlpublish.coreml.schema import Message
+from mlpublish.coreml.unknown import unknown
 from mlpublish.coreml.weights import Weights
 from mlpublish.errors import FormatError, RecipeError
 
@@ -71,37 +72,13 @@ def unsupported(program: Message, function: str = "main") -> list[str]:
     """What of a program the evaluator does not know, nested blocks included, in alphabetical order.
 
     Returns:
-        Operations, those that are left out on purpose with the reason; parameters of operations; the operation set, if it is
-        none of ``OPSETS``.
+        Operations, those that are left out on purpose with the reason; parameters of operations, and constant values of them
+        that are not evaluated; the operation set, if it is none of ``OPSETS``.
     """
     block, opset = main_block(program, function), program.functions[function].opset
     if opset not in OPSETS:
         return [f"operation set {opset}"]
-    return sorted({each for operation in _operations(block) for each in _unknown(operation, OPSETS[opset])})
-
-
-def _operations(block: Message, depth: int = 0) -> Iterator[Message]:
-    if depth > MAX_DEPTH:
-        raise FormatError(f"The program has blocks in blocks, {MAX_DEPTH} deep.", remedy=_REMEDY, field="mlProgram")
-    for operation in block.operations:
-        yield operation
-        for nested in operation.blocks:
-            yield from _operations(nested, depth + 1)
-
-
-def _unknown(operation: Message, opset: int) -> Iterator[str]:
-    kind = operation.type
-    if kind in IN_PROGRAM:
-        return
-    handler = handler_of(kind, opset)
-    if handler is None:
-        yield f"{kind} ({EXCLUDED[kind]})" if kind in EXCLUDED else kind
-        return
-    if operation.blocks:
-        yield f"{kind} with blocks"
-    known = COVERED | parameters_of(handler)
-    attributes = set(operation.attributes) - {"name"} if kind.startswith("constexpr_") else set()
-    yield from (f"{kind}({name}=)" for name in {*operation.inputs, *attributes} - known)
+    return unknown(block, OPSETS[opset])
 
 
 class Program:

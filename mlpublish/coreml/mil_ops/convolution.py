@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, room
+from mlpublish.coreml.mil_ops.tensor import Handler, Taken, Tensor, room
 from mlpublish.coreml.mil_ops.transposed_convolution import conv_transpose
 from mlpublish.coreml.mil_ops.windows import (
     CHUNK,
@@ -181,8 +181,8 @@ def dequantized(weight: Tensor, kind: str, nbits: Tensor | int, scale: Tensor, s
     Raises:
         ValueError: they are a look-up table's, whose layout the reference does not tell, or do not fit.
     """
-    if kind != "linear":
-        raise ValueError(f"the layout of weights quantised as {kind} is not documented")
+    if kind.lower() not in TAKEN["conv_quantized"]["quantization_type"]:
+        raise ValueError(f"quantization_type={kind}: the layout of such weights is not documented")
     if not 1 <= int(nbits) <= 8 or (weight.size and int(weight.max()) >= 1 << int(nbits)):
         raise ValueError(f"the weights are not numbers of {int(nbits)} bits")
     each = [np.asarray(value, np.float32).reshape(-1, *[1] * (weight.ndim - 1)) for value in (scale, shift)]
@@ -190,5 +190,8 @@ def dequantized(weight: Tensor, kind: str, nbits: Tensor | int, scale: Tensor, s
         raise ValueError(f"scales {np.shape(scale)} and biases {np.shape(shift)} are not one per channel of {weight.shape}")
     return weight.astype(np.float32) * each[0] + each[1]
 
+
+TAKEN: Mapping[str, Mapping[str, Taken]] = {"conv_quantized": {"quantization_type": ("linear",)}}
+"""Operation -> parameter -> the values that are evaluated."""
 
 OPS: Mapping[str, Handler] = {"conv": _conv, "conv_quantized": _conv_quantized, "conv_transpose": conv_transpose}

@@ -13,7 +13,8 @@ import numpy as np
 
 from mlpublish.coreml.mil_ops.grids import interpolated, nearest, points
 from mlpublish.coreml.mil_ops.sampling import OPS as SAMPLING
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, ints, room
+from mlpublish.coreml.mil_ops.sampling import TAKEN as TAKEN_SAMPLING
+from mlpublish.coreml.mil_ops.tensor import Handler, Taken, Tensor, ints, room
 
 
 def resized(x: Tensor, sizes: Sequence[int], along: Callable[[Tensor, int, int], Tensor]) -> Tensor:
@@ -175,6 +176,9 @@ def _crop(x: Tensor, crop_height: Tensor, crop_width: Tensor) -> Tensor:
         raise ValueError(f"{cuts} leaves nothing of {x.shape}")
     return x[..., cuts[0][0] : cuts[0][0] + kept[0], cuts[1][0] : cuts[1][0] + kept[1]]
 
+
+TAKEN: Mapping[str, Mapping[str, Taken]] = {"resize": {"interpolation_mode": ("LINEAR", "NEAREST_NEIGHBOR")}, **TAKEN_SAMPLING}
+"""Operation -> parameter -> the values that are evaluated."""
 
 OPS: Mapping[str, Handler] = {
     "crop": _crop,

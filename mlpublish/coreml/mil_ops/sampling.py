@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlpublish.coreml.mil_ops.grids import ALIGNED, between, points
-from mlpublish.coreml.mil_ops.tensor import Handler, Tensor, room
+from mlpublish.coreml.mil_ops.tensor import Handler, Taken, Tensor, room
 from mlpublish.coreml.mil_ops.windows import CHUNK, blocks
 
 _WIDTH_FIRST = ("CORNERS_WIDTH_FIRST", "CENTER_SIZE_WIDTH_FIRST")
@@ -167,8 +167,9 @@ def _affine(
     height, width = int(output_height), int(output_width)
     room(len(x), max(2, x.shape[1]), height, width)
     modes = (sampling_mode.lower(), padding_mode.lower(), coordinates_mode.lower())
-    if modes != ("bilinear", "constant", "normalized_minus_one_to_one") or not align_corners:
-        raise ValueError(f"affine knows bilinear, constant, normalized_minus_one_to_one and align_corners, not {modes}")
+    for (name, taken), value in zip(TAKEN["affine"].items(), (*modes, bool(align_corners)), strict=True):
+        if value not in taken:
+            raise ValueError(f"{name}={value} is not evaluated, {name}={taken[0]} is")
     across, down = _from_minus_one(width), _from_minus_one(height)[:, np.newaxis]
     maps = transform_matrix.astype(np.float64)[..., np.newaxis, np.newaxis]
     places = [maps[:, 3 * k] * across + maps[:, 3 * k + 1] * down + maps[:, 3 * k + 2] for k in (0, 1)]
@@ -255,6 +256,20 @@ def _pixels(x: Tensor, rows: Tensor, columns: Tensor, value: Tensor | float) -> 
     picked = _picked(x, np.arange(len(x))[:, np.newaxis, np.newaxis], row, column)
     return np.where(inside[:, np.newaxis], picked, np.asarray(value, x.dtype))
 
+
+_COORDINATES = ("normalized_minus_one_to_one", "normalized_zero_to_one", "unnormalized")
+_PADDINGS = ("constant", "border", "reflection", "symmetric")
+
+TAKEN: Mapping[str, Mapping[str, Taken]] = {
+    "affine": {
+        "sampling_mode": ("bilinear",),
+        "padding_mode": ("constant",),
+        "coordinates_mode": ("normalized_minus_one_to_one",),
+        "align_corners": (True,),
+    },
+    "resample": {"sampling_mode": ("nearest", "bilinear"), "padding_mode": _PADDINGS, "coordinates_mode": _COORDINATES},
+}
+"""Operation -> parameter -> the values that are evaluated."""
 
 OPS: Mapping[str, Handler] = {
     "crop_resize": _crop_resize,

@@ -19,6 +19,13 @@ Handler: TypeAlias = Callable[..., "Value"]
 """One operation: its parameters are the MIL operation's, by name; an operation with several results returns a tuple."""
 
 
+Taken: TypeAlias = tuple[str | bool, ...]
+"""The values that a parameter may have where a handler does not take all that a file can say.
+
+Small letters stand for capitals too.
+"""
+
+
 def axes_of(axes: Tensor | None) -> tuple[int, ...] | None:
     """MIL's list of axes as numpy takes it; none given means all."""
     return None if axes is None else tuple(ints(axes))
