@@ -161,7 +161,7 @@ class ModelFacts:
             rows["parameters"] = told if bits is None else f"{told}, {bits:.3g} bits each"
         rows["stored as"] = ", ".join(f"{dtype} {size(length)}" for dtype, length in numbers.by_dtype.items()) or None
         if numbers.parameters:
-            parts = (f"{each.kind}: {each.tensors} tensors" for each in numbers.compressed)
+            parts = (f"{each.kind}: {each.tensors} tensor{'' if each.tensors == 1 else 's'}" for each in numbers.compressed)
             share = f" ({numbers.compressed_share:.1%} of the parameters)"
             rows["compression"] = f"{', '.join(parts)}{share}" if numbers.compressed else "none"
         return rows

@@ -119,7 +119,7 @@ def test_compressed_weights_are_told_with_their_bits(ct, dense):
     dense_bytes = 0 if numbers.parameters == 3 * 4000 else 4 * (numbers.parameters - 3 * 4000)
     assert numbers.bits_per_parameter == pytest.approx(8 * (compressed.stored + dense_bytes) / numbers.parameters)
     assert numbers.compressed_share > 0.99
-    assert "constexpr_lut_to_dense: 1 tensors" in told(mlpublish.inspect(small))
+    assert "constexpr_lut_to_dense: 1 tensor (" in told(mlpublish.inspect(small))
 
 
 def test_functions_are_told_each_and_shared_weights_once(ct, dense):
@@ -355,6 +355,8 @@ def test_bytes_that_are_no_model_are_refused(tmp_path, data):
 def test_what_is_nothing_is_refused_with_what_could_be_named(tmp_path):
     with pytest.raises(NotFound):
         mlpublish.inspect(tmp_path / "none.mlmodel")
+    with pytest.raises(NotFound, match=r"The path is empty\. Name a \.mlmodel"):
+        mlpublish.inspect("")
     with pytest.raises(FormatError, match=r"nothing that can be inspected.*Name a \.mlmodel"):
         mlpublish.inspect(tmp_path)
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as plain:
