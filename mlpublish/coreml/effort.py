@@ -1,7 +1,7 @@
 """How much arithmetic a file may ask for: a model is untrusted input, and a loop or a kernel without end is a hang.
 
 Counted in multiplications of a matrix product, the cheapest thing there is; a layer of a network is as dear as a million of
-them, a number that is touched one by one as sixty-four there and as five hundred in an ML Program.
+them, a number that is touched one by one as sixty-four there and as 256 in an ML Program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PER_RUN = 1 << 41
 PER_LAYER = 1 << 20
 _PER_NUMBER_OF_ROW = 64
 
-PER_NUMBER_OF_RUN = 512
+PER_NUMBER_OF_RUN = 256
 """Multiplications that a number counts which a program makes: its memory is asked for anew, and it may be a tangent."""
 
 

@@ -32,6 +32,8 @@ _MOST_SPECIFICATION = (1 << 31) - 1  # bytes; protobuf reads no more
 MAX_PACKAGE = 1 << 36
 """Bytes of all files of a package (64 GiB): one with holes in it claims any length, and digesting that never ends."""
 
+_DEEPEST = 32  # folders in folders; os.walk calls itself for each
+
 _REMEDY = "Get the model again from where it was made; it may be cut or altered."
 
 
@@ -205,8 +207,14 @@ def _weights_precision(program: Message) -> str:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything under a folder that is not a plain folder; links are not followed."""
+    """Everything under a folder that is not a plain folder; links are not followed.
+
+    Raises:
+        FormatError: it has folders in folders, more than any package.
+    """
     for here, folders, files in os.walk(folder):
+        if len(Path(here).parts) - len(folder.parts) > _DEEPEST:
+            raise _broken(folder, f"it has folders in folders, more than {_DEEPEST} deep")
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         yield from (Path(here) / name for name in sorted(files + links))
 

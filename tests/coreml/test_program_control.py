@@ -166,6 +166,15 @@ def test_a_model_with_functions_without_end_is_refused(tmp_path, spec_file):
             opened(path)
 
 
+def test_folders_in_folders_without_end_are_refused(tmp_path):
+    path = save(tmp_path / "m.mlpackage", lambda x: mb.identity(x=x, name="y"), x=(2,))
+    (path / "Data").joinpath(*["d"] * 40).mkdir(parents=True)
+    for opened in (load, unsupported):
+        with pytest.raises(FormatError, match="has folders in folders, more than 32 deep"):
+            opened(path)
+    assert "more than 32 deep" in str(inspect(path).to_dict())
+
+
 def _squares(x):
     """A list that grows: x, x², x³, x⁴, gathered in another order."""
     made = mb.make_list(init_length=1, elem_shape=(2,), dynamic_length=True)

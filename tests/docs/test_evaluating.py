@@ -77,7 +77,7 @@ def test_the_pages_numbers_are_the_codes(page):
         (binding.MAX_DEPTH, 32, "at most 32 deep"),
         (control.MAX_EFFORT, 1_000_000, "at most a million operations"),
         (effort.PER_RUN, 2**41, "at most 2⁴¹ multiplications"),
-        (effort.PER_NUMBER_OF_RUN, 512, "each number that it makes counted as 512"),
+        (effort.PER_NUMBER_OF_RUN, 256, "each number that it makes counted as 256"),
         (lists.MAX_LENGTH, 2**20, "at most 2²⁰ elements"),
         (program.MAX_KEPT, 2 << 30, "kept up to 2 GiB"),
         (backend.WORTH_TORCH, 10**9, "10⁹ multiply-adds"),
