@@ -47,6 +47,16 @@ def _gelu(x: Tensor, mode: str = "EXACT") -> Value:
     return np.asarray(_FUNCTIONS.gelu(taken(x), approximate=ways[mode]).numpy())
 
 
+def _sigmoid_hard(x: Tensor, alpha: Tensor, beta: Tensor) -> Value:
+    scaled = taken(x) * float(number(alpha))
+    return np.asarray(scaled.add_(float(number(beta))).clamp_(0, 1).numpy())
+
+
+def _thresholded_relu(x: Tensor, alpha: Tensor) -> Value:
+    given = taken(x)
+    return np.asarray(torch.where(given >= float(number(alpha)), given, 0.0).numpy())
+
+
 def _softmax(x: Tensor, axis: Tensor | int = -1) -> Value:
     if not -x.ndim <= int(axis) < x.ndim:
         raise ValueError(f"there is no axis {int(axis)} of a tensor of rank {x.ndim}")
@@ -137,6 +147,8 @@ OPS: Mapping[str, Handler] = {
     "silu": _one(_FUNCTIONS.silu),
     "erf": _one(torch.erf),
     "gelu": _gelu,
+    "sigmoid_hard": _sigmoid_hard,
+    "thresholded_relu": _thresholded_relu,
     "softmax": _softmax,
     "linear": _linear,
     "matmul": _matmul,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from mlpublish.coreml import halves
@@ -26,4 +28,4 @@ def is_finite(x: Tensor) -> bool:
     """Whether no number is infinite or NaN."""
     if x.size < _LARGE or not is_taken(x):
         return halves.is_finite(x)
-    return bool(torch.from_numpy(x).sum().isfinite())
+    return math.isfinite(torch.from_numpy(x).sum().item())
