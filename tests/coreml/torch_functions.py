@@ -6,8 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-torch.backends.mha.set_fastpath_enabled(False)  # its fused operations are not converted
-
 
 class Function(nn.Module):
     def __init__(self, run):
