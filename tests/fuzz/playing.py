@@ -100,7 +100,7 @@ def _can_be_given(shape: tuple[int, ...]) -> bool:
 def _value(feature: Feature, random: np.random.Generator) -> Any:
     match feature.kind:
         case "image":
-            height, width = feature.shape
+            height, width = feature.shape or (1, 1)  # a file may leave the size open
             dtype = np.float16 if feature.color_space == "GRAYSCALE_FLOAT16" else np.uint8
             return random.integers(0, 256, size=(_COLOURS.get(feature.color_space, 1), height, width)).astype(dtype)
         case "int64":
