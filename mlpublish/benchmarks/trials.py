@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -82,5 +81,5 @@ def _linear(fault: Fault, model: Any, rows: Any, folder: Path) -> Path:
 
 def _edited(fault: Fault, spec: Message, folder: Path) -> Path:
     path = folder / f"faulty{next(_numbers)}.mlmodel"
-    path.write_bytes(fault.seed(copy.copy(spec)).SerializeToString())
+    path.write_bytes(fault.seed(spec).SerializeToString())
     return path

@@ -282,7 +282,7 @@ def test_points_stay_in_memory(judged, digits, converted, tmp_path):
 
 
 def test_an_overflow_of_float16_is_told_with_the_variable_and_the_operation(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
 
     class Large(torch.nn.Module):
         def forward(self, x):

@@ -104,7 +104,7 @@ def restless():
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_threads_share_a_model_from_its_first_prediction_on(deep, backend):
     if backend == "torch":
-        pytest.importorskip("torch")
+        pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
     given = [{"input": np.full((1, 100), value, np.float32)} for value in range(8)]
     want = [load(deep, backend=backend).predict(each)["prediction"] for each in given]
     for _ in range(5):

@@ -13,7 +13,7 @@ from mlpublish.coreml.package import describe
 from mlpublish.errors import ConversionError
 from tests.coreml.apple_runtime import StandIn
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
 
 HEIGHT, WIDTH = 8, 6
 SCALE, BIAS = 1 / 127.5, (-1.0, -0.9, -1.1)

@@ -55,7 +55,7 @@ def test_a_function_that_is_not_there_is_refused_with_those_that_are(several, de
 @pytest.fixture(scope="module")
 def flexible(ct, tmp_path_factory):
     """A convolution over any length, and its mean: from torch, in both ways that Core ML knows."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
 
     class Net(torch.nn.Module):
         def __init__(self):

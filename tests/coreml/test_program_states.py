@@ -10,7 +10,7 @@ from mlpublish.coreml.states import checked
 from mlpublish.errors import ConversionError
 from mlpublish.formats.interface import Feature
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
 
 
 class _Remembering(torch.nn.Module):

@@ -19,7 +19,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 def test_the_model_of_the_page_is_told_as_the_page_says(blocks, tmp_path):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
     console = blocks("inspecting", "console")
     told = rows(as_text(mlpublish.inspect(photos(tmp_path))))
     shown = rows("\n".join(console[0].splitlines()[1:]))
@@ -30,7 +30,7 @@ def test_the_model_of_the_page_is_told_as_the_page_says(blocks, tmp_path):
 
 
 def test_the_cut_weights_of_the_page_are_told_as_the_page_says(blocks, tmp_path):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
     path = photos(tmp_path)
     (path / "Data/com.apple.CoreML/weights/weight.bin").open("r+b").truncate(30000)
     (model,) = mlpublish.inspect(path).models

@@ -9,7 +9,7 @@ import pytest
 
 from mlpublish.coreml.evaluate import load, unsupported
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'mlpublish[torch]'")
 from torch import nn  # noqa: E402
 
 ROWS = 4
