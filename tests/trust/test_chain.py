@@ -30,11 +30,14 @@ APP = App(id="com.acme.digits", version="2.0")
 ATTACKER, MALLORY, STRANGER = (crypto_signer(new_key()) for _ in range(3))
 
 
+EXPIRES = roles.after(300)
+
+
 def chain(*versions: int) -> list[bytes]:
-    """Roots of one holder's."""
+    """Roots of one holder's; a version is the same bytes however often it is asked for."""
     made = [hands.one_key_root(hands.signer("alice")) for _ in versions]
     for each, version in zip(made, versions, strict=True):
-        each.signed.version = version
+        each.signed.version, each.signed.expires = version, EXPIRES
     return [roles.signed_by(each, hands.signer("alice")).to_bytes() for each in made]
 
 
