@@ -109,7 +109,7 @@ def test_everything_may_come_from_the_configuration(development, app, new_model,
     assert release(new_model()).channel == "beta"
 
 
-NO_MODEL = object()  # nothing that could be converted: an error about anything else came first
+NO_MODEL = 3j  # nothing that could be converted: an error about anything else came first
 
 
 @pytest.mark.parametrize(

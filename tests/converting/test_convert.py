@@ -89,7 +89,7 @@ def _fails(binary, digits, out, **settings):
         ({"samples": None}, ConversionError, "samples"),
         ({"samples": np.zeros((3, 63))}, ConversionError, "samples"),
         ({"samples": np.zeros((0, 64))}, ConversionError, "samples"),
-        ({"model": object()}, ConversionError, "model"),
+        ({"model": 3j}, ConversionError, "model"),
         ({"model": "net.pt2"}, ConversionError, "model"),
         ({"model": Path("net.skops")}, ConversionError, "model"),
         ({"model": "net.mlpackage"}, ConversionError, "model"),
