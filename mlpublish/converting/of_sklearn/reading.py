@@ -1,0 +1,203 @@
+"""How a fitted estimator is read: the reader of its class, found in one table, for steps inside of steps too.
+
+Each family's module has its ``READERS``; ``kinds`` makes them known. Nothing here imports a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mlpublish.converting.graph.answer import Answer, Classified, Labels, Number, Predicted
+from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.source import PREDICTION, class_name
+from mlpublish.errors import ConversionError
+
+Reads: TypeAlias = Callable[[Any, Node], Node]
+"""A fitted estimator and what comes in -> what goes out."""
+
+ANSWERING = ("predict", "predict_proba", "decision_function", "transform")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What can be read of one class of estimators, by the method that the graph stands for.
+
+    Args:
+        transform: ``transform``.
+        predict: ``predict`` of what is no classifier.
+        classify: ``predict`` and, where there is one, ``predict_proba``.
+        decide: ``decision_function``: (classes,), or 1 for two classes.
+        answer: for what answers in another way than by ``classify`` or ``predict`` alone.
+    """
+
+    transform: Reads | None = None
+    predict: Reads | None = None
+    classify: Callable[[Any, Node], Classified] | None = None
+    decide: Reads | None = None
+    answer: Callable[[Any, Node], Answer] | None = None
+
+
+_KNOWN: dict[str, Reader] = {}
+
+
+def know(readers: Mapping[str, Reader]) -> None:
+    """Add to the table.
+
+    Args:
+        readers: by the class's public name, such as ``sklearn.linear_model.Ridge``.
+    """
+    _KNOWN.update(readers)
+
+
+def known() -> tuple[str, ...]:
+    """The classes that are read, by their public names."""
+    return tuple(sorted(_KNOWN))
+
+
+def transformed(step: Any, x: Node) -> Node:
+    """What ``transform`` makes of x."""
+    reader = _reader_of(step)
+    if reader.transform is None:
+        raise not_read(step, "transform")
+    return reader.transform(step, _fits(step, x))
+
+
+def predicted(step: Any, x: Node) -> Node:
+    """What ``predict`` says to x, of an estimator that is no classifier."""
+    reader = _reader_of(step)
+    if reader.predict is None:
+        raise not_read(step, "predict")
+    return reader.predict(step, _fits(step, x))
+
+
+def classified(step: Any, x: Node) -> Classified:
+    """What a classifier says to x."""
+    reader = _reader_of(step)
+    if reader.classify is None:
+        raise not_read(step, "predict_proba")
+    return reader.classify(step, _fits(step, x))
+
+
+def decided(step: Any, x: Node) -> Node:
+    """What ``decision_function`` says to x."""
+    reader = _reader_of(step)
+    if reader.decide is None:
+        raise not_read(step, "decision_function")
+    return reader.decide(step, _fits(step, x))
+
+
+def answered(step: Any, x: Node) -> Answer:
+    """What the last step of a model says: classes, a prediction, or, of a transformer, what it makes of x as a prediction."""
+    reader = _reader_of(step)
+    if reader.answer is not None:
+        return reader.answer(step, _fits(step, x))
+    if reader.classify is not None:
+        return classified(step, x)
+    node = predicted(step, x) if reader.predict is not None else transformed(step, x)
+    return Predicted(numbers=(Number(name=PREDICTION, node=node),))
+
+
+def can(step: Any, method: str) -> bool:
+    """Whether a field of Reader, such as ``classify``, is there for a step."""
+    return getattr(_reader_of(step), method) is not None
+
+
+def not_read(step: object, method: str = "") -> ConversionError:
+    """The error for an estimator, or a method of it, that is not converted."""
+    what = class_name(type(step)) + (f".{method}" if method else "")
+    return ConversionError(
+        f"{what} is not converted.",
+        remedy="Use one of the estimators of mlpublish/docs/sources.md in its place.",
+        field="model",
+    )
+
+
+def _reader_of(step: Any) -> Reader:
+    """The reader of the nearest class among a step's own and inherited ones, which must answer as that class does."""
+    for kind in type(step).__mro__:
+        reader = _KNOWN.get(class_name(kind)) or _KNOWN.get(public_name(kind))
+        if reader is not None:
+            _check_fitted(step)
+            _check_untouched(step, kind)
+            return reader
+    raise not_read(step)
+
+
+def public_name(kind: type) -> str:
+    """A class by its library's public module: ``sklearn.linear_model.Ridge``."""
+    return f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__qualname__}"
+
+
+def _check_fitted(step: Any) -> None:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(step)
+    except (NotFittedError, TypeError) as exc:
+        raise ConversionError(
+            f"{class_name(type(step))} is not fitted.", remedy="Fit the model before it is converted.", field="model"
+        ) from exc
+
+
+def _check_untouched(step: Any, base: type) -> None:
+    """A subclass or an instance that answers in its own way cannot be read from its attributes."""
+    for method in ANSWERING:
+        if method in vars(step) or getattr(type(step), method, None) is not getattr(base, method, None):
+            raise ConversionError(
+                f"{class_name(type(step))} has its own {method}; its attributes do not tell what it does.",
+                remedy=f"Convert a plain {base.__name__}.",
+                field="model",
+            )
+
+
+def _fits(step: Any, x: Node) -> Node:
+    """The node itself, if it is as wide as what the step was fitted on."""
+    wanted = getattr(step, "n_features_in_", None)
+    if wanted is not None and wanted != x.width:
+        raise ConversionError(
+            f"{class_name(type(step))} was fitted on {wanted} features; what comes before it gives {x.width}.",
+            remedy="Fit the whole pipeline again.",
+            field="n_features_in_",
+        )
+    return x
+
+
+def finite(values: Any, step: Any, attribute: str) -> Doubles:
+    """A fitted attribute's numbers.
+
+    Raises:
+        ConversionError: one is NaN or infinite.
+    """
+    dense = values.toarray() if hasattr(values, "toarray") else values  # sparsify() makes scipy's
+    numbers = np.asarray(dense, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise ConversionError(
+            f"{class_name(type(step))}.{attribute} holds NaN or infinity.",
+            remedy="Fit the model again on clean data.",
+            field=attribute,
+        )
+    return numbers
+
+
+def labels_of(classes: Any) -> Labels:
+    """The labels as Core ML has them: whole numbers or texts; booleans become 0 and 1.
+
+    Raises:
+        ConversionError: they are of another type.
+    """
+    held = np.asarray(classes)
+    values = held.tolist()
+    if held.dtype.kind in "iub":
+        return tuple(int(value) for value in values)
+    if all(isinstance(value, str) for value in values):
+        return tuple(values)
+    raise ConversionError(
+        f"The class labels {values[:3]} are of type {held.dtype}; Core ML has whole numbers and texts.",
+        remedy="Fit the model on labels that are integers or strings.",
+        field="classes_",
+    )
