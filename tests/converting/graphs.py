@@ -260,7 +260,7 @@ def _(each: machines.Coupled, x: Rows) -> Rows:
 
 
 def _coupled(row: np.ndarray, classes: int) -> np.ndarray:
-    """Minimise the sum of ``(r_ji p_i - r_ij p_j)²`` one class after the other, until every gradient is near (Wu, Lin, Weng)."""
+    """The least sum of ``(r_ji p_i - r_ij p_j)²``, one class after the other until every gradient is near (Wu, Lin, Weng)."""
     r = np.zeros((classes, classes))
     for place, (one, other) in enumerate(_pairs(classes)):
         r[one, other], r[other, one] = row[place], 1 - row[place]
