@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from mlpublish.converting.graph.columnwise import OfOne
 from mlpublish.converting.graph.node import Doubles, Node
 
@@ -172,3 +174,18 @@ class Interpolated(OfOne):
 
     x: Doubles
     y: Doubles
+
+
+def of_two(second: Node) -> Node:
+    """The probabilities of two classes, out of that of the second: ``(1 - p, p)``."""
+    return Linear(of=second, weights=np.array([[-1.0], [1.0]]), offset=np.array([1.0, 0.0]))
+
+
+def shares(of: Node, *, zero_over_zero: float = 0.0) -> Node:
+    """Each number's share of the row's sum.
+
+    Args:
+        of: numbers that are not negative.
+        zero_over_zero: what each share is where all numbers are 0.
+    """
+    return Combined(left=of, sign=Sign.OVER, right=Reduced(of=of, by=Reduction.SUM), zero_over_zero=zero_over_zero)
