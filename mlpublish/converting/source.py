@@ -28,6 +28,7 @@ INPUT = "input"
 LABEL = "classLabel"
 PROBABILITIES = "classProbability"
 PREDICTION = "prediction"
+SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
