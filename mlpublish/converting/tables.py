@@ -30,7 +30,7 @@ def table(samples: object, *, names: tuple[str, ...] | None, features: int) -> D
         ConversionError: a column is missing, or the shape is another.
     """
     if names is not None:
-        return _frame(samples, names)
+        return frame(samples, names)
     array = _array(samples)
     _check_shape(array.shape, features)
     return array
@@ -85,7 +85,15 @@ def _taken_by(columns: tuple[str, ...], names: tuple[str, ...], place: int) -> s
     return f"{columns[before.index(names[place])]!r} is already" if names[place] in before else "is the name of an output"
 
 
-def _frame(samples: object, names: tuple[str, ...]) -> DataFrame:
+def frame(samples: object, names: tuple[str, ...], *, needed: tuple[str, ...] | None = None) -> DataFrame:
+    """Samples as a frame with the columns that a model was fitted on, in order.
+
+    Args:
+        needed: the columns that must be there; all by default.
+
+    Raises:
+        ConversionError: one of them is missing, a column is there twice, or the shape is another.
+    """
     import pandas as pd
 
     if not isinstance(samples, Mapping | pd.DataFrame):
@@ -93,17 +101,18 @@ def _frame(samples: object, names: tuple[str, ...]) -> DataFrame:
         _check_shape(array.shape, len(names))
         return pd.DataFrame(array, columns=list(names))
     with _of_samples():
-        frame = pd.DataFrame(samples)
-    frame = frame.set_axis([_called(column) for column in frame.columns], axis=1)
+        found = pd.DataFrame(samples)
+    found = found.set_axis([_called(column) for column in found.columns], axis=1)
     for name in names:
-        held = list(frame.columns).count(name)
-        if held != 1:
+        held = list(found.columns).count(name)
+        if held > 1 or (held == 0 and (needed is None or name in needed)):
             raise ConversionError(
                 f"The samples {'hold' if held else 'lack'} the column {name!r}{f' {held} times' if held else ''}.",
-                remedy=f"Give the columns {cut(', '.join(names), 500)}.",
+                remedy=f"Give the columns {cut(', '.join(needed or names), 500)}.",
                 field="samples",
             )
-    return frame[list(names)]
+    _check_shape((len(found), len(names)), len(names))
+    return found[[name for name in names if name in found.columns]]
 
 
 def _called(column: object) -> str:
@@ -114,6 +123,8 @@ def _called(column: object) -> str:
 def _array(samples: object) -> NDArray[np.generic]:
     import pandas as pd
 
+    if hasattr(samples, "toarray"):  # numpy makes one object of it
+        raise ConversionError("The samples are sparse.", remedy="Give samples.toarray().", field="samples")
     with _of_samples():
         if isinstance(samples, pd.DataFrame) and samples.isna().to_numpy().any():
             return samples.to_numpy(na_value=np.nan)  # numpy knows no pandas.NA

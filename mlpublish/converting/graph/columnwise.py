@@ -12,6 +12,14 @@ MISSING_TEXT = ""
 """What stands for a missing text at the border of a file: Core ML knows no missing string."""
 
 
+class Empty(StrEnum):
+    """What an empty text at the border is for the training library."""
+
+    NAN = "NaN"
+    NONE = "None"
+    TEXT = "an empty text"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OfOne(Node):
     of: Node
@@ -108,13 +116,17 @@ class IsMissing(OfOne):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Filled(OfOne):
-    """Missing texts of columns replaced; only a ``Lookup`` may read it.
+    """A text of columns that means missing, replaced; only an encoder may read it, which makes it keys of its ``Lookup``.
 
     Args:
         values: (width,), what stands in for a missing one.
+        missing: the text that means missing.
+        empty: what that text is for the library.
     """
 
     values: tuple[str, ...]
+    missing: str = MISSING_TEXT
+    empty: Empty = Empty.NAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,12 +138,14 @@ class Lookup(Node):
         keys: the categories, texts or numbers (NaN may be one); a missing text is ``MISSING_TEXT``.
         table: (keys, width).
         unknown: (width,), the answer to a category that is not among the keys; None if the library refuses such a row.
+        empty: what ``MISSING_TEXT`` is for the library, if it is among the keys.
     """
 
     of: Node
     keys: tuple[str, ...] | tuple[float, ...]
     table: Doubles
     unknown: Doubles | None
+    empty: Empty | None = None
 
     @property
     def width(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,6 +33,8 @@ class Reader:
         classify: ``predict`` and, where there is one, ``predict_proba``.
         decide: ``decision_function``: (classes,), or 1 for two classes.
         answer: for what answers in another way than by ``classify`` or ``predict`` alone.
+        last: for what is only a shell: the fitted estimator that answers in its place, by all of its methods.
+        before: what a shell makes of x for its last estimator; nothing by default.
     """
 
     transform: Reads | None = None
@@ -39,7 +42,11 @@ class Reader:
     classify: Callable[[Any, Node], Classified] | None = None
     decide: Reads | None = None
     answer: Callable[[Any, Node], Answer] | None = None
+    last: Callable[[Any], Any] | None = None
+    before: Reads | None = None
 
+
+_LIBRARIES = ("sklearn", "xgboost", "lightgbm")
 
 _KNOWN: dict[str, Reader] = {}
 
@@ -60,50 +67,59 @@ def known() -> tuple[str, ...]:
 
 def transformed(step: Any, x: Node) -> Node:
     """What ``transform`` makes of x."""
-    reader = _reader_of(step)
+    step, x, reader = _opened(step, x)
     if reader.transform is None:
         raise not_read(step, "transform")
-    return reader.transform(step, _fits(step, x))
+    return reader.transform(step, x)
 
 
 def predicted(step: Any, x: Node) -> Node:
     """What ``predict`` says to x, of an estimator that is no classifier."""
-    reader = _reader_of(step)
+    step, x, reader = _opened(step, x)
     if reader.predict is None:
         raise not_read(step, "predict")
-    return reader.predict(step, _fits(step, x))
+    return reader.predict(step, x)
 
 
 def classified(step: Any, x: Node) -> Classified:
     """What a classifier says to x."""
-    reader = _reader_of(step)
+    step, x, reader = _opened(step, x)
     if reader.classify is None:
         raise not_read(step, "predict_proba")
-    return reader.classify(step, _fits(step, x))
+    return reader.classify(step, x)
 
 
 def decided(step: Any, x: Node) -> Node:
     """What ``decision_function`` says to x."""
-    reader = _reader_of(step)
+    step, x, reader = _opened(step, x)
     if reader.decide is None:
         raise not_read(step, "decision_function")
-    return reader.decide(step, _fits(step, x))
+    return reader.decide(step, x)
 
 
 def answered(step: Any, x: Node) -> Answer:
     """What the last step of a model says: classes, a prediction, or, of a transformer, what it makes of x as a prediction."""
-    reader = _reader_of(step)
+    step, x, reader = _opened(step, x)
     if reader.answer is not None:
-        return reader.answer(step, _fits(step, x))
+        return reader.answer(step, x)
     if reader.classify is not None:
-        return classified(step, x)
-    node = predicted(step, x) if reader.predict is not None else transformed(step, x)
-    return Predicted(numbers=(Number(name=PREDICTION, node=node),))
+        return reader.classify(step, x)
+    read = reader.predict or reader.transform
+    if read is None:
+        raise not_read(step, "predict")
+    return Predicted(numbers=(Number(name=PREDICTION, node=read(step, x)),))
 
 
 def can(step: Any, method: str) -> bool:
     """Whether a field of Reader, such as ``classify``, is there for a step."""
-    return getattr(_reader_of(step), method) is not None
+    reader = _reader_of(step)
+    return getattr(reader, method) is not None if reader.last is None else can(reader.last(step), method)
+
+
+def innermost(step: Any) -> Any:
+    """The fitted estimator that answers in a step's place; mostly the step itself."""
+    reader = _reader_of(step)
+    return step if reader.last is None else innermost(reader.last(step))
 
 
 def not_read(step: object, method: str = "") -> ConversionError:
@@ -116,14 +132,29 @@ def not_read(step: object, method: str = "") -> ConversionError:
     )
 
 
+def _opened(step: Any, x: Node) -> tuple[Any, Node, Reader]:
+    """The estimator that answers in a step's place, what comes in there, and its reader."""
+    reader = _reader_of(step)
+    _check_fits(step, x)
+    if reader.last is None:
+        return step, x, reader
+    return _opened(reader.last(step), x if reader.before is None else reader.before(step, x))
+
+
 def _reader_of(step: Any) -> Reader:
-    """The reader of the nearest class among a step's own and inherited ones, which must answer as that class does."""
+    """The reader of a step's class, or of the one that a user's class inherits from, as whose it must then answer.
+
+    A library's own subclass is another estimator: it has its own reader, or none.
+    """
     for kind in type(step).__mro__:
         reader = _KNOWN.get(class_name(kind)) or _KNOWN.get(public_name(kind))
         if reader is not None:
-            _check_fitted(step)
+            if reader.last is None:  # of a shell, what is inside tells more
+                check_fitted(step)
             _check_untouched(step, kind)
             return reader
+        if kind.__module__.partition(".")[0] in _LIBRARIES:
+            break
     raise not_read(step)
 
 
@@ -132,7 +163,10 @@ def public_name(kind: type) -> str:
     return f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__qualname__}"
 
 
-def _check_fitted(step: Any) -> None:
+def check_fitted(step: Any) -> None:
+    """Raises:
+    ConversionError: the estimator is not fitted.
+    """
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
@@ -146,8 +180,8 @@ def _check_fitted(step: Any) -> None:
 
 def _check_untouched(step: Any, base: type) -> None:
     """A subclass or an instance that answers in its own way cannot be read from its attributes."""
-    for method in ANSWERING:
-        if method in vars(step) or getattr(type(step), method, None) is not getattr(base, method, None):
+    for method in ANSWERING:  # statically: scikit-learn's conditional methods are made anew at every look
+        if method in vars(step) or getattr_static(type(step), method, None) is not getattr_static(base, method, None):
             raise ConversionError(
                 f"{class_name(type(step))} has its own {method}; its attributes do not tell what it does.",
                 remedy=f"Convert a plain {base.__name__}.",
@@ -155,8 +189,8 @@ def _check_untouched(step: Any, base: type) -> None:
             )
 
 
-def _fits(step: Any, x: Node) -> Node:
-    """The node itself, if it is as wide as what the step was fitted on."""
+def _check_fits(step: Any, x: Node) -> None:
+    """A node must be as wide as what the step was fitted on."""
     wanted = getattr(step, "n_features_in_", None)
     if wanted is not None and wanted != x.width:
         raise ConversionError(
@@ -164,7 +198,6 @@ def _fits(step: Any, x: Node) -> Node:
             remedy="Fit the whole pipeline again.",
             field="n_features_in_",
         )
-    return x
 
 
 def finite(values: Any, step: Any, attribute: str) -> Doubles:

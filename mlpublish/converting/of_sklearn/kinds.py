@@ -1,0 +1,21 @@
+"""The table of everything that is read: every module beside this one that has READERS."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mlpublish.converting import of_sklearn
+from mlpublish.converting.of_sklearn.reading import know
+
+_ELSEWHERE = ("mlpublish.converting.from_xgboost", "mlpublish.converting.from_lightgbm")
+
+
+def know_all() -> None:
+    """Make every family's readers known."""
+    beside = [f"{of_sklearn.__name__}.{module.name}" for module in iter_modules(of_sklearn.__path__)]
+    for name in (*beside, *_ELSEWHERE):
+        try:
+            know(getattr(import_module(name), "READERS", {}))
+        except ModuleNotFoundError:
+            continue
