@@ -39,7 +39,8 @@ def _robust(step: Any, x: Node) -> Node:
 def _between(step: Any, x: Node) -> Node:
     """MinMaxScaler."""
     scale = finite(step.scale_, step, "scale_")
-    shift = finite(finite(step.min_, step, "min_") / scale, step, "scale_")
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        shift = finite(finite(step.min_, step, "min_") / scale, step, "scale_")
     scaled = Scaled(of=x, shift=shift, scale=scale, exact=_exactly(step))
     low, high = step.feature_range
     return Clipped(of=scaled, low=float(low), high=float(high)) if step.clip else scaled
