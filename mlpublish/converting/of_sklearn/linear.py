@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,15 @@ def _tweedie(step: Any, x: Node) -> Node:
         remedy="Use link='log' or link='identity'.",
         field="link",
     )
+
+
+def _partial_least_squares(step: Any, x: Node) -> Node:
+    """PLSRegression: ``intercept_`` belongs to the features' mean, which no public attribute tells; so it is asked at 0."""
+    weights = np.atleast_2d(finite(step.coef_, step, "coef_"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a model that was fitted on a frame misses its names
+        offset = finite(step.predict(np.zeros((1, x.width))), step, "intercept_").ravel()
+    return Linear(of=x, weights=weights, offset=offset)
 
 
 def _inlier_score(step: Any, x: Node) -> Node:
@@ -106,6 +116,7 @@ _PLAIN = (
 )
 
 READERS: Mapping[str, Reader] = {
+    "sklearn.cross_decomposition.PLSRegression": Reader(predict=_partial_least_squares),
     **{name: Reader(predict=linear) for name in _PLAIN},
     "sklearn.linear_model.GammaRegressor": Reader(predict=_exponential),
     "sklearn.linear_model.PoissonRegressor": Reader(predict=_exponential),

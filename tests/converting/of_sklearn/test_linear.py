@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn import linear_model as lm
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.svm import LinearSVR
 
 from mlpublish.converting.graph.columnwise import Function, Name
@@ -59,8 +60,14 @@ def test_a_regression_is_its_coefficients(model):
     assert assert_predicts(fitted(model)).width == 1
 
 
+@pytest.mark.parametrize("target", [AMOUNT, np.column_stack([AMOUNT, -AMOUNT + ROWS[:, 0]])], ids=["one", "two"])
+@pytest.mark.parametrize("scale", [True, False], ids=["scaled", "plain"])
+def test_partial_least_squares_are_asked_at_zero(scale, target):
+    assert_predicts(PLSRegression(2, scale=scale).fit(ROWS, target))
+
+
 def test_every_plain_regression_is_tried():
-    tried = {type(model).__name__ for model in REGRESSIONS.values()} | {"SGDOneClassSVM"}
+    tried = {type(model).__name__ for model in REGRESSIONS.values()} | {"SGDOneClassSVM", "PLSRegression"}
     tried |= {"GammaRegressor", "PoissonRegressor", "TweedieRegressor"} | {type(model).__name__ for model in SEVERAL.values()}
     assert {name.rpartition(".")[2] for name in READERS} == tried
 
