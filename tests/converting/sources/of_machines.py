@@ -1,0 +1,137 @@
+"""Support vectors, neighbours, Bayes, networks, clusters, and classifiers made of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sklearn import calibration, cluster, ensemble, naive_bayes, neighbors, neural_network, svm
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from tests.converting.sources.data import NUMBERS, TEXTS, THREE, TWO, TWO_NUMBERS, TWO_TEXTS
+from tests.converting.sources.entry import Entry
+from tests.converting.sources.entry import of_scikit_learn as of
+
+KERNELS = ("linear", "rbf", "poly", "sigmoid")
+
+
+def _scaled(make):
+    return lambda: make_pipeline(StandardScaler(), make())
+
+
+def entries() -> Iterator[Entry]:
+    yield from _support_vectors()
+    yield from _neighbours()
+    yield from of("GaussianNB", binary=(naive_bayes.GaussianNB, TWO), three_classes=(naive_bayes.GaussianNB, TEXTS))
+    yield from of(
+        "KMeans",
+        clusters=(lambda: cluster.KMeans(4, n_init=1, random_state=0), NUMBERS),
+        scaled=(_scaled(lambda: cluster.KMeans(4, n_init=1, random_state=0)), NUMBERS),
+    )
+    yield from _networks()
+    yield from _committees()
+    yield from _calibrated()
+
+
+def _support_vectors() -> Iterator[Entry]:
+    def machine(kind, kernel, **asked):
+        return _scaled(lambda: kind(kernel=kernel, **asked))
+
+    classes = {f"{kernel}_binary": (machine(svm.SVC, kernel), TWO) for kernel in KERNELS}
+    classes |= {f"{kernel}": (machine(svm.SVC, kernel), TEXTS) for kernel in KERNELS}
+    probable = {"probability": True, "random_state": 0}
+    yield from of(
+        "SVC",
+        **classes,
+        probability_binary=(machine(svm.SVC, "rbf", **probable), TWO_TEXTS),
+        probability=(machine(svm.SVC, "rbf", **probable), THREE),
+    )
+    yield from of("SVR", **{kernel: (machine(svm.SVR, kernel), NUMBERS) for kernel in KERNELS})
+    yield from of("NuSVC", binary=(machine(svm.NuSVC, "rbf"), TWO), three_classes=(machine(svm.NuSVC, "rbf", nu=0.2), THREE))
+    yield from of("NuSVR", regression=(machine(svm.NuSVR, "rbf"), NUMBERS))
+
+
+def _neighbours() -> Iterator[Entry]:
+    def classifier(**asked):
+        return _scaled(lambda: neighbors.KNeighborsClassifier(**asked))
+
+    def regressor(**asked):
+        return _scaled(lambda: neighbors.KNeighborsRegressor(**asked))
+
+    yield from of(
+        "KNeighborsClassifier",
+        uniform=(classifier(n_neighbors=3), TEXTS),
+        distance=(classifier(weights="distance"), THREE),
+        manhattan=(classifier(p=1), TWO),
+        on_raw_rows=(neighbors.KNeighborsClassifier, THREE),
+    )
+    yield from of(
+        "KNeighborsRegressor",
+        uniform=(regressor(n_neighbors=3), NUMBERS),
+        distance=(regressor(weights="distance"), NUMBERS),
+        two_targets=(regressor(), TWO_NUMBERS),
+    )
+
+
+def _networks() -> Iterator[Entry]:
+    small = {"hidden_layer_sizes": (6, 4), "max_iter": 60, "random_state": 0}
+    kinds = ("relu", "tanh", "logistic", "identity")
+
+    def classifier(**asked):
+        return _scaled(lambda: neural_network.MLPClassifier(**small, **asked))
+
+    def regressor(**asked):
+        return _scaled(lambda: neural_network.MLPRegressor(**small, **asked))
+
+    yield from of("MLPClassifier", binary=(classifier(), TWO), **{kind: (classifier(activation=kind), TEXTS) for kind in kinds})
+    yield from of(
+        "MLPRegressor",
+        two_targets=(regressor(), TWO_NUMBERS),
+        **{kind: (regressor(activation=kind), NUMBERS) for kind in kinds},
+    )
+
+
+def _committees() -> Iterator[Entry]:
+    classifiers = [
+        ("line", make_pipeline(StandardScaler(), LogisticRegression())),
+        ("tree", DecisionTreeClassifier(max_depth=4, random_state=0)),
+        ("bayes", naive_bayes.GaussianNB()),
+    ]
+    regressors = [("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=4, random_state=0))]
+    yield from of(
+        "VotingClassifier",
+        soft=(lambda: ensemble.VotingClassifier(classifiers, voting="soft"), TEXTS),
+        soft_weighted=(lambda: ensemble.VotingClassifier(classifiers, voting="soft", weights=[3, 1, 2]), TWO),
+        hard=(lambda: ensemble.VotingClassifier(classifiers, weights=[3, 1, 1.5]), THREE),
+    )
+    yield from of("VotingRegressor", weighted=(lambda: ensemble.VotingRegressor(regressors, weights=[1, 2]), NUMBERS))
+    yield from of(
+        "StackingClassifier",
+        binary=(lambda: ensemble.StackingClassifier(classifiers, LogisticRegression(), cv=2), TWO),
+        three_classes=(lambda: ensemble.StackingClassifier(classifiers, LogisticRegression(), cv=2), TEXTS),
+        with_the_rows=(
+            lambda: ensemble.StackingClassifier(classifiers, DecisionTreeClassifier(max_depth=3), passthrough=True, cv=2),
+            THREE,
+        ),
+    )
+    yield from of(
+        "StackingRegressor", regression=(lambda: ensemble.StackingRegressor(regressors, LinearRegression(), cv=2), NUMBERS)
+    )
+
+
+def _calibrated() -> Iterator[Entry]:
+    def made(inner, **asked):
+        return lambda: calibration.CalibratedClassifierCV(inner, cv=2, **asked)
+
+    machine = make_pipeline(StandardScaler(), svm.LinearSVC())
+    yield from of(
+        "CalibratedClassifierCV",
+        sigmoid_binary=(made(machine), TWO),
+        sigmoid=(made(machine), TEXTS),
+        sigmoid_of_one=(made(machine, ensemble=False), THREE),
+        isotonic_binary=(made(naive_bayes.GaussianNB(), method="isotonic"), TWO),
+        isotonic=(made(naive_bayes.GaussianNB(), method="isotonic"), THREE),
+        of_trees=(made(DecisionTreeClassifier(max_depth=3, random_state=0)), THREE),
+    )
