@@ -100,15 +100,7 @@ def _unknown(step: Any, pair: Any) -> ConversionError:
     )
 
 
-_FROZEN = Reader(
-    transform=lambda step, x: reading.transformed(step.estimator, x),
-    predict=lambda step, x: reading.predicted(step.estimator, x),
-    classify=lambda step, x: reading.classified(step.estimator, x),
-    decide=lambda step, x: reading.decided(step.estimator, x),
-    answer=lambda step, x: reading.answered(step.estimator, x),
-)
-
 READERS: Mapping[str, Reader] = {
     "sklearn.calibration.CalibratedClassifierCV": Reader(classify=_classify),
-    "sklearn.frozen.FrozenEstimator": _FROZEN,
+    "sklearn.frozen.FrozenEstimator": Reader(last=lambda step: step.estimator),
 }
