@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.converting import tables, trees, trees_of_xgboost
-from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES, Precision, class_name
+from mlpublish.converting import tables, trees_of_xgboost
+from mlpublish.converting.fitted_table import FittedTable
+from mlpublish.converting.graph.answer import Answer, Classified, Predicted
+from mlpublish.converting.graph.node import Node
+from mlpublish.converting.graph_source import GraphSource
+from mlpublish.converting.of_sklearn.reading import Reader
+from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance
@@ -27,10 +30,8 @@ if TYPE_CHECKING:
 _ANSWERING = ("predict", "predict_proba")
 
 
-class XgboostSource:
+class XgboostSource(GraphSource):
     """A trained Booster, or a fitted estimator of XGBoost's scikit-learn interface."""
-
-    precision: Precision = "float32"
 
     def __init__(self, model: object) -> None:
         import xgboost
@@ -39,58 +40,48 @@ class XgboostSource:
         self._booster = _booster(model)
         document = _document(self._booster)
         self._objective = trees_of_xgboost.objective_of(document)
-        self._names = None if self._booster.feature_names is None else tuple(self._booster.feature_names)
-        columns = None if self._names is None else tables.feature_names(self._names, field="feature_names")
-        self._ensemble = trees_of_xgboost.read(
-            document, columns=columns, classes=_has_classes(model, self._objective), rounds=_rounds(model)
+        names = self._booster.feature_names
+        self._table = FittedTable(
+            names=None if names is None else tuple(names), features=trees_of_xgboost.features_of(document)
         )
-        self.provenance = Provenance(
-            framework="xgboost",
-            framework_version=xgboost.__version__,
-            source=f"{class_name(type(model))} ({self._objective})",
-            converters={library: version(library) for library in ("mlpublish", "protobuf")},
+        super().__init__(
+            _answer(model, document, self._table.node(field="feature_names")),
+            Provenance(
+                framework="xgboost",
+                framework_version=xgboost.__version__,
+                source=f"{class_name(type(model))} ({self._objective})",
+            ),
         )
 
-    def inputs(self, samples: object) -> Mapping[str, NDArray[np.generic]]:
-        rows = self._rows(samples)
-        if self._ensemble.columns is None:
-            return {INPUT: rows.astype(np.float32)}
-        return {column: rows[:, place] for place, column in enumerate(self._ensemble.columns)}
+    def rows(self, samples: object) -> Mapping[str, NDArray[np.generic]] | NDArray[np.float64]:
+        return self._table.by_column(self._numbers(samples))
 
     def answers(self, samples: object) -> Answers:
-        rows = self._rows(samples)
-        if not self._ensemble.classes:
-            return Answers(outputs={PREDICTION: self._numbers(rows)})
+        rows = self._numbers(samples)
+        if isinstance(self._answer, Predicted):
+            return Answers(outputs={PREDICTION: self._predictions(rows)})
         labels, probabilities = self._classes(rows)
         return Answers(
             outputs={LABEL: labels.astype(np.int64), PROBABILITIES: probabilities.astype(np.float64)},
-            classes=self._ensemble.classes,
+            classes=self._answer.classes,
             scores=(PROBABILITIES,),
         )
 
-    def write(self, folder: Path, name: str, *, samples: object, precision: Precision, target: str) -> Path:  # noqa: ARG002
-        if precision != "float32":
-            raise ConversionError(
-                f"A tree ensemble is not written in {precision}.", remedy="Use precision='auto'.", field="precision"
-            )
-        return trees.write(self._ensemble, folder / f"{name}.mlmodel")
-
-    def _rows(self, samples: object) -> NDArray[np.float64]:
-        table = tables.table(samples, names=self._names, features=self._ensemble.features)
-        rows = tables.numbers(table, missing=True)
+    def _numbers(self, samples: object) -> NDArray[np.float64]:
+        rows = self._table.numbers(samples)
         with np.errstate(over="ignore"):
             tables.numbers(rows.astype(np.float32), missing=True)  # XGBoost takes no value beyond float32
         return rows
 
-    def _numbers(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _predictions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._model is self._booster:
             return np.asarray(self._booster.predict(self._matrix(rows)), dtype=np.float64)
-        return np.asarray(self._model.predict(self._as_fitted(rows)), dtype=np.float64)
+        return np.asarray(self._model.predict(self._table.as_fitted(rows)), dtype=np.float64)
 
     def _classes(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         """Labels, and probabilities of (rows, classes)."""
         if self._model is not self._booster:
-            table = self._as_fitted(rows)
+            table = self._table.as_fitted(rows)
             return np.asarray(self._model.predict(table)), np.asarray(self._model.predict_proba(table))
         matrix = self._matrix(rows)
         answers = self._booster.predict(matrix)
@@ -103,15 +94,35 @@ class XgboostSource:
     def _matrix(self, rows: NDArray[np.float64]) -> DMatrix:
         from xgboost import DMatrix
 
-        return DMatrix(rows, feature_names=None if self._names is None else list(self._names))
+        return DMatrix(rows, feature_names=None if self._table.names is None else list(self._table.names))
 
-    def _as_fitted(self, rows: NDArray[np.float64]) -> object:
-        """A frame for an estimator that was fitted on one, which then checks the columns."""
-        if self._names is None:
-            return rows
-        import pandas as pd
 
-        return pd.DataFrame(rows, columns=list(self._names))
+def _answer(model: object, document: trees_of_xgboost.Document, x: Node) -> Answer:
+    classes = _has_classes(model, trees_of_xgboost.objective_of(document))
+    return trees_of_xgboost.read(document, x, classes=classes, rounds=_rounds(model))
+
+
+def _read(model: Any, x: Node) -> Answer:
+    """An estimator inside of another."""
+    return _answer(model, _document(_booster(model)), x)
+
+
+def _classify(model: Any, x: Node) -> Classified:
+    return cast(Classified, _read(model, x))
+
+
+def _predict(model: Any, x: Node) -> Node:
+    return cast(Predicted, _read(model, x)).numbers[0].node
+
+
+READERS: Mapping[str, Reader] = {
+    "xgboost.sklearn.XGBClassifier": Reader(classify=_classify),
+    "xgboost.sklearn.XGBRFClassifier": Reader(classify=_classify),
+    "xgboost.sklearn.XGBRegressor": Reader(predict=_predict),
+    "xgboost.sklearn.XGBRFRegressor": Reader(predict=_predict),
+    "xgboost.sklearn.XGBRanker": Reader(predict=_predict),
+}
+"""For scikit-learn's pipelines and ensembles."""
 
 
 def _booster(model: object) -> Booster:

@@ -1,4 +1,4 @@
-"""Read a tree ensemble out of XGBoost's own model document (its public JSON format), which ``Booster.save_raw`` gives.
+"""Read trees out of XGBoost's own model document (its public JSON format), which ``Booster.save_raw`` gives, into a graph.
 
 Source of the rules: XGBoost's documentation, *Introduction to Model IO* and its JSON schema. Numbers in the document are
 float32 in their shortest decimal form; ``base_score`` is one number up to 3.0 and a list since, in the space of the answers.
@@ -13,12 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.trees import LEAF, Doubles, Mode, Places, Transform, Tree, TreeEnsemble, on_float32
+from mlpublish.converting.graph.algebra import Softmax, of_two
+from mlpublish.converting.graph.answer import Answer, Classified, Number, Predicted
+from mlpublish.converting.graph.columnwise import Function, Name
+from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
+from mlpublish.converting.graph.node import Doubles, Flags, Node, Places
+from mlpublish.converting.source import PREDICTION
 from mlpublish.errors import ConversionError
 
 Document = Mapping[str, Any]
 
 _NEAREST = 1e-6
+_LEAST = 1e-16
 
 
 def _same(value: float) -> float:
@@ -31,22 +37,39 @@ def _logit(value: float) -> float:
     return math.log(value / (1 - value))
 
 
+def _log(value: float) -> float:
+    return math.log(max(value, _LEAST))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What an objective makes of the sum of the leaves.
 
     Args:
-        transform: from the sum to the answer.
+        answer: from the sums to the answer.
         to_sum: from ``base_score`` to where the sum starts.
         has_classes: whether its answers are probabilities of classes.
     """
 
-    transform: Transform = Transform.NONE
+    answer: Callable[[Node], Node] = lambda sums: sums
     to_sum: Callable[[float], float] = _same
     has_classes: bool = False
 
 
+def _expit(sums: Node) -> Node:
+    return Function(of=sums, name=Name.EXPIT)
+
+
+def _softmax(sums: Node) -> Node:
+    return Softmax(of=sums)
+
+
+def _exp(sums: Node) -> Node:
+    return Function(of=sums, name=Name.EXP)
+
+
 _PLAIN = Objective()
+_OF_LOGARITHMS = Objective(answer=_exp, to_sum=_log)
 OBJECTIVES: Mapping[str, Objective] = {
     "reg:squarederror": _PLAIN,
     "reg:squaredlogerror": _PLAIN,
@@ -56,12 +79,16 @@ OBJECTIVES: Mapping[str, Objective] = {
     "rank:pairwise": _PLAIN,
     "rank:ndcg": _PLAIN,
     "rank:map": _PLAIN,
-    "reg:logistic": Objective(transform=Transform.LOGISTIC, to_sum=_logit),
-    "binary:logistic": Objective(transform=Transform.LOGISTIC, to_sum=_logit, has_classes=True),
-    "multi:softprob": Objective(transform=Transform.SOFTMAX, has_classes=True),
-    "multi:softmax": Objective(transform=Transform.SOFTMAX, has_classes=True),
+    "count:poisson": _OF_LOGARITHMS,
+    "reg:gamma": _OF_LOGARITHMS,
+    "reg:tweedie": _OF_LOGARITHMS,
+    "survival:cox": _OF_LOGARITHMS,
+    "survival:aft": _OF_LOGARITHMS,
+    "reg:logistic": Objective(answer=_expit, to_sum=_logit),
+    "binary:logistic": Objective(answer=_expit, to_sum=_logit, has_classes=True),
+    "multi:softprob": Objective(answer=_softmax, has_classes=True),
+    "multi:softmax": Objective(answer=_softmax, has_classes=True),
 }
-_EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
 
 
 def objective_of(document: Document) -> str:
@@ -69,33 +96,44 @@ def objective_of(document: Document) -> str:
     return str(document["learner"]["objective"]["name"])
 
 
-def read(document: Document, *, columns: tuple[str, ...] | None, classes: bool, rounds: int | None = None) -> TreeEnsemble:
-    """Read the trees, and where their sum starts.
+def features_of(document: Document) -> int:
+    """How many numbers the trees look at."""
+    return int(document["learner"]["learner_model_param"]["num_feature"])
+
+
+def read(document: Document, x: Node, *, classes: bool, rounds: int | None = None) -> Answer:
+    """Read the trees, where their sum starts, and what becomes of it.
 
     Args:
         document: the parsed JSON.
-        columns: the Core ML inputs; None for a model that was not fitted on columns.
-        classes: whether the model answers with classes.
+        x: what the trees look at.
+        classes: whether the model answers with classes, 0, 1, …
         rounds: how many rounds of boosting the model answers with; by default all.
 
     Raises:
         ConversionError: something in it is not converted; the error names it and what works.
     """
-    _check_kind(document)
-    learner = document["learner"]
+    _check_kind(document, classes=classes)
     objective = OBJECTIVES[objective_of(document)]
+    result = objective.answer(_sums(document, x, objective, rounds))
+    if not classes:
+        return Predicted(numbers=(Number(name=PREDICTION, node=result),))
+    shares = result if result.width > 1 else of_two(result)
+    return Classified(classes=tuple(range(shares.width)), scores=shares, probabilities=shares)
+
+
+def _sums(document: Document, x: Node, objective: Objective, rounds: int | None) -> Trees:
+    learner = document["learner"]
     model, parameters = learner["gradient_booster"]["model"], learner["learner_model_param"]
-    results = max(1, int(parameters["num_class"]))
+    results = max(1, int(parameters["num_class"]), int(parameters["num_target"]))
     end = len(model["trees"]) if rounds is None else _end(model["iteration_indptr"], rounds)
     held = zip(model["trees"][:end], model["tree_info"][:end], strict=True)
-    trees = tuple(_tree(each, result) for each, result in held)
-    return TreeEnsemble(
-        columns=columns,
-        features=int(parameters["num_feature"]),
-        trees=trees if columns is None else tuple(on_float32(tree) for tree in trees),
+    return Trees(
+        of=x,
+        trees=tuple(_tree(each, result) for each, result in held),
         base=_base(str(parameters["base_score"]), results, objective),
-        transform=objective.transform,
-        classes=tuple(range(max(2, results))) if classes else (),
+        rounds=True,
+        takes_missing=True,
     )
 
 
@@ -111,29 +149,42 @@ def _end(starts: list[int], rounds: int) -> int:
 def _tree(document: Document, result: int) -> Tree:
     left, right = (np.asarray(document[name], dtype=np.int64) for name in ("left_children", "right_children"))
     kept = _reachable(left, right)
-    numbers = _float32(document["split_conditions"])[kept]
     leaf = left[kept] == LEAF
+    values = _leaves(document)[kept]
     place = np.append(np.cumsum(kept) - 1, LEAF)  # the last stands for LEAF, which indexes it
     return Tree(
         feature=np.where(leaf, LEAF, np.asarray(document["split_indices"], dtype=np.int64)[kept]),
-        threshold=numbers,
-        mode=(Mode.LESS,) * len(numbers),
+        threshold=np.where(leaf, 0.0, _float32(document["split_conditions"])[kept]),
+        mode=(Mode.LESS,) * len(leaf),
         yes=place[left[kept]],
-        no=place[right[kept]],
+        no=place[np.where(leaf, LEAF, right[kept])],
         missing_goes_yes=np.asarray(document["default_left"], dtype=bool)[kept],
-        values=numbers[:, np.newaxis],
-        adds_to=(result,),
+        values=values,
+        adds_to=(result,) if values.shape[1] == 1 else tuple(range(values.shape[1])),
     )
 
 
-def _reachable(left: Places, right: Places) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _leaves(document: Document) -> Doubles:
+    """What each node adds, (nodes, results). A vector of results stands among the nodes' weights, and since 3.1 in a list of
+    leaves, whose place in it is in the stead of their right child."""
+    size = int(document["tree_param"]["size_leaf_vector"])
+    if size <= 1:
+        return _float32(document["split_conditions"])[:, np.newaxis]
+    if "leaf_weights" not in document:
+        return _float32(document["base_weights"]).reshape(-1, size)
+    leaf = np.asarray(document["left_children"]) == LEAF
+    places = np.where(leaf, np.asarray(document["right_children"], dtype=np.int64), 0)
+    return _float32(document["leaf_weights"]).reshape(-1, size)[places]
+
+
+def _reachable(left: Places, right: Places) -> Flags:
     """Which nodes are still in the tree: pruning leaves the nodes that it cut off in the document."""
     kept = np.zeros(len(left), dtype=bool)
     level = np.zeros(1, dtype=np.int64)
     while level.size:
         kept[level] = True
-        below = np.concatenate([left[level], right[level]])
-        level = below[below != LEAF]
+        inner = level[left[level] != LEAF]
+        level = np.concatenate([left[inner], right[inner]])
     return kept
 
 
@@ -147,22 +198,17 @@ def _float32(numbers: list[float]) -> Doubles:
     return np.asarray(numbers, dtype=np.float32).astype(np.float64)
 
 
-def _check_kind(document: Document) -> None:
+def _check_kind(document: Document, *, classes: bool) -> None:
     learner, objective = document["learner"], objective_of(document)
     booster = learner["gradient_booster"]["name"]
     if booster != "gbtree":
         raise _refused(f"the booster {booster}", "Fit with booster='gbtree'.")
-    if objective in _EXPONENTIAL:
-        raise _refused(
-            f"the objective {objective}, which ends in exp; Core ML's trees have no such step",
-            "Fit reg:squarederror on the logarithm of the target, and take exp in the app.",
-        )
     if objective not in OBJECTIVES:
         nearest = "binary:logistic" if objective.startswith("binary:") else "reg:squarederror"
         raise _refused(f"the objective {objective}", f"Fit with {nearest}. Converted are: {', '.join(OBJECTIVES)}.")
     targets = int(learner["learner_model_param"]["num_target"])
-    if targets > 1:
-        raise _refused(f"{targets} targets", "Fit one model per target (or quantile).")
+    if classes and targets > 1:
+        raise _refused(f"{targets} labels per row", "Fit one classifier per label.")
     _check_trees(learner)
 
 
@@ -170,8 +216,6 @@ def _check_trees(learner: Document) -> None:
     trees = learner["gradient_booster"]["model"]["trees"]
     if not trees:
         raise _refused("no trees", "Train the model before it is converted.")
-    if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
-        raise _refused("trees with several results in a leaf", "Fit with multi_strategy='one_output_per_tree'.")
     names = learner["feature_names"] or range(len(learner["feature_types"]))
     categorical = [str(name) for name, kind in zip(names, learner["feature_types"], strict=False) if kind == "c"]
     if categorical or any(any(tree["split_type"]) for tree in trees):
