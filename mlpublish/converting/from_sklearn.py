@@ -35,8 +35,8 @@ class SklearnSource(GraphSource):
         know_all()
         self._model: Any = model
         steps = list(steps_of(model))
-        self._names = _column_names(steps[0])
-        answer = answered(model, _beginning(steps[0], self._names))
+        self._names = column_names(steps[0])
+        answer = answered(model, beginning(steps[0], self._names))
         _check_texts(answer)
         self._columns = None if self._names is None else frames.columns_of(answer, self._names)
         self._width = int(steps[0].n_features_in_)
@@ -87,13 +87,18 @@ class SklearnSource(GraphSource):
         return dense.astype(np.int64 if number.whole else np.float64)
 
 
-def _column_names(first: Any) -> tuple[str, ...] | None:
+def column_names(first: Any) -> tuple[str, ...] | None:
+    """The columns that a model's first step was fitted on; None for an array."""
     names = getattr(first, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
 
 
-def _beginning(first: Any, names: tuple[str, ...] | None) -> Node:
-    """What the first step reads: columns, or one array."""
+def beginning(first: Any, names: tuple[str, ...] | None) -> Node:
+    """What a model's first step reads: columns, or one array.
+
+    Raises:
+        ConversionError: it is not fitted, or does not tell its size.
+    """
     if names is not None:
         return joined(tuple(Column(name=name, feature=feature_name(name)) for name in names))
     size = getattr(first, "n_features_in_", None)

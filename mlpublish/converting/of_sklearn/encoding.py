@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpublish.converting.graph.columnwise import MISSING_TEXT, Empty, Filled, Lookup
 from mlpublish.converting.graph.node import Column, Doubles, Node, Pick, joined, picked
@@ -48,7 +49,7 @@ def _encoded(step: Any, x: Node, widths: list[int], *, refuses: bool) -> Node:
         widths: how many numbers each column becomes.
         refuses: whether the library refuses a category that it does not know.
     """
-    columns = [categories.tolist() for categories in step.categories_]
+    columns = [_values(step, categories) for categories in step.categories_]
     longest = max(len(categories) for categories in columns)
     rows = [[categories[min(row, len(categories) - 1)] for categories in columns] for row in range(longest)]
     tables = _asked(step, rows, widths)
@@ -69,6 +70,21 @@ def _encoded(step: Any, x: Node, widths: list[int], *, refuses: bool) -> Node:
             f"{class_name(type(step))} gives no columns.", remedy="Fit it on columns with several categories.", field="model"
         )
     return joined(tuple(parts))
+
+
+def _values(step: Any, categories: NDArray[np.generic]) -> list[Any]:
+    """One column's categories.
+
+    Raises:
+        ConversionError: they are neither texts nor numbers: dates, bytes.
+    """
+    if categories.dtype.kind not in "OUTbiuf":
+        raise ConversionError(
+            f"{class_name(type(step))} has categories of type {categories.dtype}; Core ML has numbers and texts.",
+            remedy="Fit it on columns of texts or of numbers.",
+            field="categories_",
+        )
+    return list(categories.tolist())
 
 
 def _asked(step: Any, rows: list[list[Any]], widths: list[int]) -> list[Doubles]:
@@ -124,11 +140,13 @@ def _texts(step: Any, x: Node, categories: list[Any], table: Doubles, unknown: D
     own = empty
     for fill in reversed(_fills(x)):
         filled = rows.get(fill.values[0], unknown)
-        is_empty = fill.missing == MISSING_TEXT
-        if filled is None or (is_empty and own is not None and own is not fill.empty):
-            continue  # the library refuses what it fills in; or an empty text is a category of its own, and stays what it is
+        if filled is None:
+            continue  # the library refuses what it fills in
+        if fill.missing == MISSING_TEXT:
+            if own not in (None, fill.empty) and not np.array_equal(rows[MISSING_TEXT], filled, equal_nan=True):
+                continue  # an empty text is a category of its own, and stays what it is
+            empty = fill.empty
         rows[fill.missing] = filled
-        empty = fill.empty if is_empty else empty
     return Lookup(of=column, keys=tuple(rows), table=np.array(list(rows.values())), unknown=unknown, empty=empty)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Number, Predicted
 from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.of_sklearn.instead import OTHERWISE, remedy_for
 from mlpublish.converting.source import PREDICTION, class_name
 from mlpublish.errors import ConversionError
 
@@ -127,7 +128,7 @@ def not_read(step: object, method: str = "") -> ConversionError:
     what = class_name(type(step)) + (f".{method}" if method else "")
     return ConversionError(
         f"{what} is not converted.",
-        remedy="Use one of the estimators of mlpublish/docs/sources.md in its place.",
+        remedy=OTHERWISE if method else remedy_for(type(step)),
         field="model",
     )
 
