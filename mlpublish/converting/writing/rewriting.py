@@ -1,0 +1,107 @@
+"""A graph as the writers want it: splits of trees moved to what comes in, tables of texts in two parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mlpublish.converting.graph.algebra import Combined, Sum
+from mlpublish.converting.graph.answer import Answer, Classified
+from mlpublish.converting.graph.columnwise import Lookup
+from mlpublish.converting.graph.machines import Trees
+from mlpublish.converting.graph.node import Join, Node
+from mlpublish.converting.writing.folding import folded
+
+Change = Callable[[Node], Node]
+
+
+_NOTHING: Mapping[int, Node] = MappingProxyType({})
+
+
+def _same(node: Node) -> Node:
+    return node
+
+
+def changed(ends: Sequence[Node], change: Change = _same, instead: Mapping[int, Node] = _NOTHING) -> dict[int, Node]:
+    """Every node below some ends, by the id of what it was, after a change from the inputs on.
+
+    Args:
+        change: a node that reads changed nodes already -> what stands in its place.
+        instead: what stands in the place of some nodes, by their ids; what those read is left out.
+    """
+    made: dict[int, Node] = dict(instead)
+    waiting = list(reversed(ends))
+    while waiting:
+        node = waiting[-1]
+        missing = [] if id(node) in made else [each for each in node.reads if id(each) not in made]
+        if missing:
+            waiting.extend(missing)
+            continue
+        waiting.pop()
+        if id(node) not in made:
+            made[id(node)] = change(_reading(node, [made[id(each)] for each in node.reads]))
+    return made
+
+
+def with_ends(answer: Answer, made: dict[int, Node]) -> Answer:
+    """The answer with its ends replaced."""
+    if isinstance(answer, Classified):
+        chances = answer.probabilities
+        return replace(
+            answer,
+            scores=made[id(answer.scores)],
+            probabilities=None if chances is None else made[id(chances)],
+        )
+    return replace(answer, numbers=tuple(replace(each, node=made[id(each.node)]) for each in answer.numbers))
+
+
+def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
+    """The graph that is written.
+
+    Args:
+        inputs: the columns of numbers, or the one array.
+    """
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Trees):
+            return folded(node, inputs)
+        return _in_two(node) if isinstance(node, Lookup) and node.of_texts else node
+
+    return with_ends(answer, changed(answer.ends, change))
+
+
+def is_one_hot(node: Lookup) -> bool:
+    """Whether a table is what a ``oneHotEncoder`` says: one place per key, nothing for what is unknown."""
+    return np.array_equal(node.table, np.eye(len(node.keys))) and (node.unknown is None or not node.unknown.any())
+
+
+def is_whole(node: Lookup) -> bool:
+    """Whether a table is what a ``categoricalMapping`` says: one whole number per key."""
+    held = node.table if node.unknown is None else np.vstack([node.table, node.unknown])
+    return node.width == 1 and bool(np.all(np.isfinite(held) & (held == np.rint(held)) & (np.abs(held) < 2.0**53)))
+
+
+def _in_two(node: Lookup) -> Node:
+    """A table of texts as their numbers, and a table of numbers, unless Core ML has it in one."""
+    if is_one_hot(node) or is_whole(node):
+        return node
+    count = len(node.keys)
+    unknown = None if node.unknown is None else np.array([float(count)])
+    places = replace(node, table=np.arange(count, dtype=np.float64)[:, np.newaxis], unknown=unknown)
+    return Lookup(of=places, keys=tuple(map(float, range(count))), table=node.table, unknown=node.unknown)
+
+
+def _reading(node: Any, reads: Sequence[Node]) -> Node:
+    """The node with others in place of what it reads."""
+    if all(mine is theirs for mine, theirs in zip(node.reads, reads, strict=True)):
+        return node  # type: ignore[no-any-return]
+    if isinstance(node, Join | Sum):
+        return replace(node, parts=tuple(reads))
+    if isinstance(node, Combined):
+        return replace(node, left=reads[0], right=reads[1])
+    made: Node = replace(node, of=reads[0])
+    return made
