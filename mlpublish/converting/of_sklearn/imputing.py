@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -11,20 +11,25 @@ import numpy as np
 from mlpublish.converting.graph.columnwise import MISSING_TEXT, Empty, Filled, Imputed, IsMissing, Lookup
 from mlpublish.converting.graph.node import Column, Node, joined, picked
 from mlpublish.converting.of_sklearn.reading import Reader
+from mlpublish.converting.quiet import silence
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
 
 
 def _imputed(step: Any, x: Node) -> Node:
     """A SimpleImputer: columns that had no value at all are dropped, unless they are kept on demand."""
-    fills = step.statistics_.tolist()
-    kept = [place for place, fill in enumerate(fills) if step.keep_empty_features or not _is_nan(fill)]
+    if not isinstance(step.missing_values, str | int | float | np.number | None):
+        raise _not_taken(step)
+    learnt = step.statistics_.tolist()
+    kept = tuple(place for place, fill in enumerate(learnt) if step.keep_empty_features or not _is_nan(fill))
+    fills = dict(zip(kept, _filled_in(step, of_texts=step.statistics_.dtype.kind == "O"), strict=False))
+    _check_finite(step, fills.values())
     parts = [
         (_filled_texts if of_texts else _filled_numbers)(step, picked(x, places), [fills[place] for place in places])
         for of_texts, places in _runs(kept, fills)
     ]
     if step.add_indicator and len(step.indicator_.features_):
-        parts += [_told_of(step, picked(x, (place,)), fills[place]) for place in step.indicator_.features_.tolist()]
+        parts += [_told_of(step, picked(x, (place,)), learnt[place]) for place in step.indicator_.features_.tolist()]
     if not parts:
         raise ConversionError(
             f"{class_name(type(step))} saw no value in any column.", remedy="Fit it on data.", field="statistics_"
@@ -32,7 +37,14 @@ def _imputed(step: Any, x: Node) -> Node:
     return joined(tuple(parts))
 
 
-def _runs(places: list[int], fills: list[Any]) -> list[tuple[bool, tuple[int, ...]]]:
+def _filled_in(step: Any, *, of_texts: bool) -> list[Any]:
+    """What stands in for a missing value, column by column: asked of the imputer, which may keep it in another type."""
+    row = np.full((1, int(step.n_features_in_)), step.missing_values, dtype=object if of_texts else np.float64)
+    with silence():  # it warns of columns that it drops
+        return list(np.asarray(step.transform(row))[0].tolist())
+
+
+def _runs(places: tuple[int, ...], fills: Mapping[int, Any]) -> list[tuple[bool, tuple[int, ...]]]:
     """Neighbouring columns of one kind: (whether they are texts, their places)."""
     return [(kind, tuple(run)) for kind, run in groupby(places, key=lambda place: isinstance(fills[place], str))]
 
@@ -47,22 +59,18 @@ def _filled_texts(step: Any, x: Node, fills: list[str]) -> Node:
     )
 
 
-def _filled_numbers(step: Any, x: Node, fills: list[Any]) -> Node:
-    try:
-        values = np.array([float(fill) for fill in fills])
-    except (TypeError, ValueError) as exc:
-        raise ConversionError(
-            f"{class_name(type(step))} fills in {fills[0]!r}, which is neither a number nor a text.",
-            remedy="Fill in a number or a text.",
-            field="statistics_",
-        ) from exc
-    if not np.isfinite(values).all():
-        raise ConversionError(
-            f"{class_name(type(step))}.statistics_ holds NaN or infinity.",
-            remedy="Fit the model again on clean data.",
-            field="statistics_",
-        )
-    return Imputed(of=x, values=values, missing=_number(step))
+def _filled_numbers(step: Any, x: Node, fills: list[float]) -> Node:
+    return Imputed(of=x, values=np.array(fills, dtype=np.float64), missing=_number(step))
+
+
+def _check_finite(step: Any, fills: Iterable[Any]) -> None:
+    for fill in fills:
+        if not isinstance(fill, str | float | int) or (not isinstance(fill, str) and not np.isfinite(fill)):
+            raise ConversionError(
+                f"{class_name(type(step))} fills in {fill!r}.",
+                remedy="Fill in a finite number or a text.",
+                field="statistics_",
+            )
 
 
 def _told_of(step: Any, column: Node, fill: Any) -> Node:

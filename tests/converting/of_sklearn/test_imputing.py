@@ -54,7 +54,7 @@ def test_a_whole_table_is_one_node():
 
 def test_columns_of_float32_are_filled_with_what_was_learnt_of_them():
     model = SimpleImputer().fit(GAPS.astype(np.float32))
-    np.testing.assert_allclose(values(of(model).ends[0], HELD_OUT), asked(model.transform, HELD_OUT), rtol=1e-6)
+    np.testing.assert_array_equal(values(of(model).ends[0], HELD_OUT), asked(model.transform, HELD_OUT))
 
 
 def test_imputers_behind_one_another_fill_once():
@@ -90,7 +90,7 @@ def test_texts_that_are_filled_in_need_an_encoder():
 def test_an_infinite_fill_is_refused():
     model = SimpleImputer().fit(GAPS)
     model.statistics_[1] = np.inf
-    with pytest.raises(ConversionError, match="statistics_ holds NaN or infinity"):
+    with pytest.raises(ConversionError, match="fills in inf"):
         of(model)
 
 
