@@ -62,6 +62,14 @@ def test_a_scaler_passes_missing_numbers_on(model):
     assert np.isnan(values(node, rows)).sum() == np.isnan(rows).sum()
 
 
+@pytest.mark.parametrize("name", [name for name in SCALERS if getattr(SCALERS[name], "clip", False)])
+def test_bounds_are_a_node_of_their_own(name):
+    """They are part of the exact arithmetic too, but a writer goes by the formula."""
+    node = of(SCALERS[name].fit(ROWS.copy()), method=transformed)
+    assert isinstance(node, Clipped)
+    assert (node.low, node.high) == getattr(SCALERS[name], "feature_range", (-1, 1))
+
+
 @pytest.mark.parametrize("fitted_on", ["array", "frame", "frame to frame"])
 @pytest.mark.parametrize("model", SCALERS.values(), ids=SCALERS)
 def test_the_arithmetic_is_the_librarys_to_the_bit_and_the_formula_is_near(model, fitted_on):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -13,6 +14,8 @@ from sklearn.linear_model import (
 )
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
@@ -105,6 +108,20 @@ def test_other_transformations_are_refused(model, match):
 )
 def test_one_class_against_the_rest(inner, target):
     assert_classifies(OneVsRestClassifier(inner).fit(CALM, target), CALM)
+
+
+def test_equal_probabilities_are_told_apart_as_the_installed_library_does():
+    """What has no decision_function is asked for probabilities; of two neighbours there are three of them."""
+    model = OneVsRestClassifier(KNeighborsClassifier(2)).fit(CALM, THREE)
+    shares = np.sort(model.predict_proba(CALM * 1.1), axis=1)
+    assert (shares[:, -1] == shares[:, -2]).any()
+    assert_classifies(model, CALM * 1.1)
+
+
+def test_features_that_each_target_selects_for_itself():
+    model = MultiOutputRegressor(make_pipeline(SelectKBest(f_regression, k=1), Ridge()))
+    targets = np.column_stack([CALM[:, 0], CALM[:, 2] * 3]) + CALM[:, 1:2] / 5
+    assert_predicts(model.fit(CALM, targets), CALM)
 
 
 def test_logistic_ones_become_one_logistic_node():
