@@ -30,9 +30,9 @@ def _multinomial(step: Any, x: Node) -> Node:
 
 
 def _complement(step: Any, x: Node) -> Node:
-    """The classes' sizes count only where there is nothing to choose."""
+    """As counts, but the classes' sizes do not count."""
     weights = finite(step.feature_log_prob_, step, "feature_log_prob_")
-    return _linear(x, weights, _priors(step) if len(weights) == 1 else np.zeros(len(weights)))
+    return _linear(x, weights, np.zeros(len(weights)))
 
 
 def _bernoulli(step: Any, x: Node) -> Node:

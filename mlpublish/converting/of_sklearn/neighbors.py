@@ -42,7 +42,6 @@ def _distances(step: Any, x: Node) -> Distances:
         power, weights = float(settings.pop("p", 2)), settings.pop("w", None)
     elif isinstance(metric, str) and metric in _POWERS:
         power, weights = _POWERS[metric], None
-        settings.pop("p", None)  # the name of the metric says it
     else:
         raise _refused(step, "metric", f"with the metric {metric}", "Use euclidean, manhattan, chebyshev or minkowski.")
     if settings:
