@@ -174,7 +174,8 @@ def _leaves(document: Document) -> Doubles:
         return _float32(document["base_weights"]).reshape(-1, size)
     leaf = np.asarray(document["left_children"]) == LEAF
     places = np.where(leaf, np.asarray(document["right_children"], dtype=np.int64), 0)
-    return _float32(document["leaf_weights"]).reshape(-1, size)[places]
+    found: Doubles = _float32(document["leaf_weights"]).reshape(-1, size)[places]
+    return found
 
 
 def _reachable(left: Places, right: Places) -> Flags:
