@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.benchmarks.machine import machine
 from mlpublish.benchmarks.speed import LOAD_BAR, PROGRAM_BAR, TREES_BAR, Speed, SpeedReport
 from mlpublish.benchmarks.timing import medians
 from mlpublish.errors import MissingExtra, RecipeError
@@ -45,7 +46,7 @@ def bench_evaluate(*names: str, rounds: int = 15, progress: Progress = True) -> 
         for name in chosen:
             tell(f"Measuring {name}")
             speeds += works[name](Path(folder), rounds)
-    return SpeedReport(speeds=tuple(speeds), rounds=rounds, machine=_machine())
+    return SpeedReport(speeds=tuple(speeds), rounds=rounds, machine=machine("torch", "scikit-learn"))
 
 
 def _programs() -> dict[str, Callable[[Path, int], Iterator[Speed]]]:
@@ -82,17 +83,3 @@ def _first_answer(path: Path, inputs: Mapping[str, NDArray[np.generic]]) -> obje
     from mlpublish.coreml import evaluate
 
     return evaluate.load(path).predict(inputs)
-
-
-def _machine() -> str:
-    import os
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = []
-    for library in ("mlpublish", "numpy", "torch", "scikit-learn"):
-        try:
-            found.append(f"{library} {version(library)}")
-        except PackageNotFoundError:
-            found.append(f"{library} absent")
-    return f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, {', '.join(found)}"
