@@ -10,6 +10,9 @@ import numpy as np
 from mlpublish.coreml.package import read
 from mlpublish.coreml.schema import Message
 
+_HUGE = 1e38
+"""From here on, nearly the largest float32, a split only parts numbers from missing values."""
+
 MOST = 40
 """Splits of one file that are tried; each makes three rows."""
 
@@ -40,5 +43,5 @@ def _splits(spec: Message) -> Iterator[tuple[int, float]]:
             yield from _splits(model)
     elif kind.startswith("treeEnsemble"):
         for node in getattr(spec, kind).treeEnsemble.nodes:
-            if node.nodeBehavior != node.LeafNode and np.isfinite(node.branchFeatureValue):
+            if node.nodeBehavior != node.LeafNode and abs(node.branchFeatureValue) < _HUGE:
                 yield node.branchFeatureIndex, node.branchFeatureValue
