@@ -1,0 +1,113 @@
+"""A graph of numbers as an ML Program, in float32, with coremltools' MIL builder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlpublish.converting.graph.answer import Answer, Classified, Number
+from mlpublish.converting.graph.node import Column, Node, walked
+from mlpublish.converting.quiet import coremltools
+from mlpublish.converting.source import INPUT, LABEL, PROBABILITIES
+from mlpublish.converting.writing.operations import EMITTERS
+from mlpublish.converting.writing.operations.algebra import is_share_of_logistics, share_of_logistics
+from mlpublish.coreml.schema import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One ML Program, on its own or to be a pipeline's stage.
+
+    Args:
+        spec: the model; its larger constants are at ``@model_path/weights/weight.bin``.
+        weights: the folder that holds ``weight.bin``, which stands as long as this does.
+    """
+
+    spec: Message
+    weights: Path | None
+    _holder: object = field(repr=False, compare=False)
+
+
+def build(
+    answer: Answer,
+    *,
+    leaves: Sequence[Node],
+    alone: bool,
+    target: str,
+    feature: str = INPUT,
+    label: str = LABEL,
+    probabilities: str = PROBABILITIES,
+) -> Program:
+    """Write numbers as a program.
+
+    Args:
+        answer: of a classification, scores and probabilities are one node, with a number for each class.
+        leaves: what the graph begins with, one ``Array`` or ``Column`` nodes, in the order in which the inputs are declared.
+        alone: whether it is the whole file, with a row (1, width) as each input and output; a pipeline's stages hand on (width,).
+        target: the deployment target, such as ``iOS16``.
+        feature: the array input's name.
+        label, probabilities: the outputs of a classification.
+
+    Raises:
+        ConversionError: a number of the model lies beyond float32's range.
+    """
+    classes = answer.classes if isinstance(answer, Classified) else ()
+    with coremltools() as ct:
+        built = ct.convert(
+            _program(answer, leaves, alone, feature, getattr(ct.target, target)),
+            convert_to="mlprogram",
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=ct.precision.FLOAT32,
+            classifier_config=ct.ClassifierConfig(list(classes), label) if classes else None,
+            skip_model_load=True,
+        )
+        spec = built.get_spec()
+        if classes:
+            ct.utils.rename_feature(spec, f"{label}_probs", probabilities, rename_inputs=False)  # named after the label
+    return Program(spec=spec, weights=None if built.weights_dir is None else Path(built.weights_dir), _holder=built)
+
+
+def _program(answer: Answer, leaves: Sequence[Node], alone: bool, feature: str, opset: object) -> object:
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.mil import Function
+    from coremltools.converters.mil.mil import Program as Mil
+
+    names = [leaf.feature if isinstance(leaf, Column) else feature for leaf in leaves]
+    shapes = [(1, leaf.width) if alone else (leaf.width,) for leaf in leaves]
+    placeholders = {name: mb.placeholder(shape=shape) for name, shape in zip(names, shapes, strict=True)}
+    with Function(placeholders, opset_version=opset) as function:
+        begun = {
+            id(leaf): function.inputs[name] if alone else mb.expand_dims(x=function.inputs[name], axes=[0])
+            for leaf, name in zip(leaves, names, strict=True)
+        }
+        made = emitted(mb, answer.ends, begun)
+        if isinstance(answer, Classified):
+            outputs = [mb.identity(x=made[id(answer.scores)])]
+        else:
+            outputs = [_handed_on(mb, number, made[id(number.node)], alone) for number in answer.numbers]
+        function.set_outputs(outputs)
+    program = Mil()
+    program.add_function("main", function)
+    return program
+
+
+def emitted(mb: Any, ends: Sequence[Node], begun: Mapping[int, Any]) -> dict[int, Any]:
+    """Each node that the ends are made of -> its variable (1, width), by the node's identity; each is written once."""
+    made = dict(begun)
+    for node in walked(*ends):
+        if id(node) in made:
+            continue
+        if is_share_of_logistics(node):
+            made[id(node)] = share_of_logistics(mb, made[id(node.reads[0].reads[0])])
+        else:
+            made[id(node)] = EMITTERS[type(node)](mb, node, *(made[id(each)] for each in node.reads))
+    return made
+
+
+def _handed_on(mb: Any, number: Number, x: Any, alone: bool) -> Any:
+    """An output under its name."""
+    if not alone:
+        return mb.squeeze(x=x, axes=[0], name=number.name)
+    return mb.cast(x=x, dtype="int32", name=number.name) if number.whole else mb.identity(x=x, name=number.name)
