@@ -165,6 +165,8 @@ def _one_against_rest(node: Node) -> Linear | None:
         return None
     if node.right.by is not Reduction.SUM or node.right.of is not node.left or node.width < 3:
         return None
+    if node.zero_over_zero != 0:  # Core ML's classifier leaves them 0
+        return None
     inner = _expit_of(node.left)
     return inner if isinstance(inner, Linear) else None
 
