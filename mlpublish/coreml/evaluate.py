@@ -18,6 +18,7 @@ from mlpublish.coreml import program
 from mlpublish.coreml.answers import arrays, many, single, stacked
 from mlpublish.coreml.backend import check_backend
 from mlpublish.coreml.classic import run as classic
+from mlpublish.coreml.classic.programs import Setting
 from mlpublish.coreml.classic.stage import Rows
 from mlpublish.coreml.control import NotFinite as NotFinite
 from mlpublish.coreml.inputs import as_one_row, as_rows
@@ -76,17 +77,19 @@ class Model:
             self.description: Description = description_of(spec, path.name, function)
             _refuse_unsupported(path, _unsupported(spec, self.description))
             self._inside: program.Program | classic.Classic
+            weights = Weights(specification(path).parent if path.is_dir() else None)
             if self.description.kind == "mlProgram":
                 self._inside = program.Program(
                     spec.mlProgram,
-                    Weights(specification(path).parent if path.is_dir() else None),
+                    weights,
                     function=self.description.function,
                     mode=mode,
                     backend=backend,
                 )
                 self.classes = self._inside.classes
             else:
-                self._inside, self.classes = classic.Classic(spec), classic.classes_of(spec)
+                setting = Setting(weights=weights, mode=mode, backend=backend, tell=self._told)
+                self._inside, self.classes = classic.Classic(spec, setting), classic.classes_of(spec)
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.generic]]:
         """Run the model once, on inputs in the shapes of its interface.
@@ -108,7 +111,7 @@ class Model:
             rows = as_one_row(self.description.interface.inputs, inputs)
             if isinstance(self._inside, program.Program):
                 return arrays(self._ran(self._inside, rows, 0).outputs)
-            return single(self._inside.run(rows), self.description.interface.outputs)
+            return single(self._in_stages(self._inside, rows), self.description.interface.outputs)
 
     def predict_rows(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.generic]]:
         """Run the model on many rows of one shape.
@@ -128,7 +131,7 @@ class Model:
         with sound(self.path):
             rows = as_rows(self.description.interface.inputs, inputs)
             if not isinstance(self._inside, program.Program):
-                return many(self._inside.run(rows), self.description.interface.outputs)
+                return many(self._in_stages(self._inside, rows), self.description.interface.outputs)
             count = len(next(iter(rows.values()), ()))
             return stacked([self._ran(self._inside, rows, row).outputs for row in range(count)])
 
@@ -157,7 +160,7 @@ class Model:
         with sound(self.path):
             rows = as_one_row(self.description.interface.inputs, inputs)
             if not isinstance(self._inside, program.Program):
-                return single(self._inside.run(rows), self.description.interface.outputs), before
+                return single(self._in_stages(self._inside, rows), self.description.interface.outputs), before
             ran = self._ran(self._inside, rows, 0, before)
             after = {each.name: np.asarray(ran.states[each.name]).astype(each.dtype) for each in features}
             return arrays(ran.outputs), State(after)
@@ -169,6 +172,13 @@ class Model:
         if self.not_finite is None and ran.not_finite is not None:
             self.not_finite = replace(ran.not_finite, row=row)
         return ran
+
+    def _in_stages(self, inside: classic.Classic, rows: Rows) -> Rows:
+        self.not_finite = None
+        return inside.run(rows)
+
+    def _told(self, found: NotFinite) -> None:
+        self.not_finite = self.not_finite or found
 
     def _state_features(self) -> tuple[Feature, ...]:
         """The states, those of float16 as this mode keeps them."""

@@ -24,6 +24,8 @@ from mlpublish.formats.manifest import FileEntry
 from mlpublish.formats.wire import MAX_DOCUMENT, Reader
 
 SUFFIXES = (".mlmodel", ".mlpackage")
+PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
 _MANIFEST = "Manifest.json"
 _ITEMS = uuid.UUID("5b2f8a4e-6f3c-5d52-9a57-3a7f0f1c9d10")  # ours; an item's id is uuid5 of it and the item's path
 _DATE = "com.github.apple.coremltools.conversion_date"
@@ -44,7 +46,7 @@ class Description:
     Args:
         kind: the specification's type, such as ``mlProgram`` or ``pipelineClassifier``.
         interface: of ``function``.
-        precision: ``float16`` or ``float32``, whichever most weights of an ML Program have; ``double`` for classic models.
+        precision: ``float16`` or ``float32``, whichever most weights of its ML Programs have; ``double`` for classic models.
         function: the function that is described: the wanted one, else the default one; ``main`` where the model names none.
         functions: all of them.
     """
@@ -80,11 +82,12 @@ def description_of(spec: Message, what: str, function: str | None = None) -> Des
     """The same for a specification that was read already; ``what`` names it in errors."""
     kind = spec.WhichOneof("Type")
     called = function_of(spec.description, what, function)
+    programs = [each.mlProgram for each in models_in(spec) if each.WhichOneof("Type") == "mlProgram"]
     return Description(
         kind=kind,
         specification_version=spec.specificationVersion,
         interface=interface_of(spec.description, what, called),
-        precision=_weights_precision(spec.mlProgram) if kind == "mlProgram" else "double",
+        precision=_weights_precision(programs) if programs else "double",
         function=called,
         functions=functions_of(spec.description),
     )
@@ -154,7 +157,23 @@ def normalise(path: Path) -> None:
         _replace(path / _MANIFEST, _stable_manifest(path, _manifest(path)))
 
 
+def models_in(spec: Message) -> Iterator[Message]:
+    """A model, and those of the pipelines in it; the depth is bounded by protobuf's reader."""
+    waiting = [spec]
+    while waiting:
+        model = waiting.pop()
+        yield model
+        kind = model.WhichOneof("Type")
+        if kind in PIPELINES:
+            waiting.extend((model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline).models)
+
+
 def _drop_volatile(spec: Message) -> None:
+    for model in models_in(spec):
+        _drop_volatile_of(model)
+
+
+def _drop_volatile_of(spec: Message) -> None:
     stated = spec.description.metadata.userDefined
     stated.pop(_DATE, None)
     for key, value in list(stated.items()):
@@ -192,11 +211,11 @@ def _manifest(path: Path) -> Reader:
     return Reader.parse(_content(file, MAX_DOCUMENT, path.name), what=f"{path.name}/{_MANIFEST}")
 
 
-def _weights_precision(program: Message) -> str:
+def _weights_precision(programs: list[Message]) -> str:
     """The float type that most elements of the constants have, of those that are held compressed the type they stand for."""
     names = schema("MIL").DataType
     elements: Counter[int] = Counter()  # a hostile file has types without a name
-    for function in program.functions.values():
+    for function in (each for program in programs for each in program.functions.values()):
         for block in function.block_specializations.values():
             for operation in block.operations:
                 if operation.type.startswith("const"):  # const and constexpr_…

@@ -8,7 +8,7 @@ from itertools import chain
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from mlpublish.coreml.classic.run import PIPELINES
+from mlpublish.coreml.package import PIPELINES
 from mlpublish.coreml.schema import Message
 from mlpublish.inspecting import programs
 from mlpublish.inspecting.contents import Compressed, Contents, Numbers, Stage

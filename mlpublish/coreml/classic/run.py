@@ -1,4 +1,4 @@
-"""Run a specification that is no ML Program: one stage, or the stages of a pipeline in order.
+"""Run a specification that is no ML Program alone: one stage, or the stages of a pipeline in order, ML Programs among them.
 
 Source of the rules: Model.proto (``Model.Type``, ``Pipeline``). Every stage adds its outputs, by name, to what is known; a
 later stage of a pipeline may read any of it. All rows at once, in float64, as the specification stores its numbers.
@@ -11,16 +11,29 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mlpublish.coreml.classic import bayes, categories, glm, imputer, neighbors, numbers, suppression, svm, trees, vectors
+from mlpublish.coreml.classic import (
+    bayes,
+    categories,
+    glm,
+    imputer,
+    neighbors,
+    numbers,
+    programs,
+    suppression,
+    svm,
+    trees,
+    vectors,
+)
+from mlpublish.coreml.classic.programs import Setting
 from mlpublish.coreml.classic.stage import Family, Label, Rows, Run
+from mlpublish.coreml.interface import function_of
 from mlpublish.coreml.network import run as network
+from mlpublish.coreml.package import PIPELINES
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 
 FAMILIES: tuple[Family, ...] = (glm, trees, svm, neighbors, bayes, numbers, imputer, categories, vectors, suppression, network)
 """Every family of stages; no two run the same kind."""
-
-PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 _FAMILY_OF = {kind: family for family in FAMILIES for kind in family.KINDS}
 _DEEPEST = 32  # pipelines in pipelines; coremltools writes two
@@ -33,7 +46,10 @@ def unsupported(spec: Message) -> list[str]:
         kind = str(stage.WhichOneof("Type") or "a stage without a type")
         family = _FAMILY_OF.get(kind)
         with _telling(kind):
-            found |= set(family.unsupported(stage)) if family else {kind}
+            if kind == programs.KIND:
+                found |= set(programs.unsupported(stage))
+            else:
+                found |= set(family.unsupported(stage)) if family else {kind}
     return sorted(found)
 
 
@@ -43,14 +59,27 @@ def classes_of(spec: Message) -> tuple[Label, ...]:
     Raises:
         ConversionError: the classifier does not hold together.
     """
-    for stage in reversed(list(_stages(spec))):
-        kind = stage.WhichOneof("Type")
-        family = _FAMILY_OF.get(kind)
-        with _telling(kind):
-            labels = family.classes(stage) if family else ()
+    stages = list(_stages(spec))
+    telling = [each for each in stages if _tells_probabilities(each, spec)]
+    for stage in (*reversed(telling), *reversed(stages)):
+        labels = _labels(stage)
         if labels:
             return labels
     return ()
+
+
+def _tells_probabilities(stage: Message, spec: Message) -> bool:
+    """Whether a stage gives the probabilities that a pipeline shows; another one may give the label."""
+    return str(spec.description.predictedProbabilitiesName) in [str(each.name) for each in stage.description.output]
+
+
+def _labels(stage: Message) -> tuple[Label, ...]:
+    kind = stage.WhichOneof("Type")
+    family = _FAMILY_OF.get(kind)
+    with _telling(kind):
+        if kind == programs.KIND:
+            return programs.labels_of(stage.mlProgram, function_of(stage.description, kind))
+        return family.classes(stage) if family else ()
 
 
 class Classic:
@@ -58,19 +87,20 @@ class Classic:
 
     Args:
         spec: the saved ``Model`` message, for which ``unsupported`` is empty.
+        setting: how ML Programs among the stages are run; None for a model without any.
         depth: how many pipelines it stands in.
 
     Raises:
         ConversionError: a stage does not hold together.
     """
 
-    def __init__(self, spec: Message, depth: int = 0) -> None:
+    def __init__(self, spec: Message, setting: Setting | None = None, depth: int = 0) -> None:
         self._outputs = [str(each.name) for each in spec.description.output]
         self._stages: list[tuple[str, Run]] = []
         for stage in _models(spec, depth):
             kind = stage.WhichOneof("Type")
             with _telling(kind):
-                run = Classic(stage, depth + 1).run if kind in PIPELINES else _FAMILY_OF[kind].opened(stage)
+                run = Classic(stage, setting, depth + 1).run if kind in PIPELINES else _opened(stage, kind, setting)
             self._stages.append((kind, run))
 
     def run(self, inputs: Rows) -> Rows:
@@ -87,6 +117,13 @@ class Classic:
         if missing:
             raise _broken(self._stages[-1][0] if self._stages else "pipeline", f"it does not make the output {missing[0]!r}")
         return {name: known[name] for name in self._outputs}
+
+
+def _opened(stage: Message, kind: str, setting: Setting | None) -> Run:
+    if kind == programs.KIND:
+        assert setting is not None
+        return programs.opened(stage, setting)
+    return _FAMILY_OF[kind].opened(stage)
 
 
 @contextmanager

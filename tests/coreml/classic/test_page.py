@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mlpublish
+from mlpublish.coreml.classic import programs
 from mlpublish.coreml.classic.run import FAMILIES, PIPELINES
 from mlpublish.coreml.schema import schema
 
@@ -18,7 +19,7 @@ NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"
 
 
 def test_the_table_has_the_kinds_that_are_evaluated():
-    assert set(ROWS) == {kind for family in FAMILIES for kind in family.KINDS} | set(PIPELINES)
+    assert set(ROWS) == {kind for family in FAMILIES for kind in family.KINDS} | {programs.KIND, *PIPELINES}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in ROWS])
@@ -38,7 +39,7 @@ def settings_of(message):
     return names
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ROWS if kind not in (*NETWORKS, *PIPELINES)])
+@pytest.mark.parametrize("kind", [kind for kind in ROWS if kind not in (*NETWORKS, *PIPELINES, programs.KIND)])
 def test_a_row_names_every_setting_of_its_kind(kind):
     told = set(re.findall(r"`(\w+)`", ROWS[kind]))
     if kind in ("treeEnsembleRegressor", "supportVectorRegressor"):

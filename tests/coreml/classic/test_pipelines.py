@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from mlpublish.coreml.classic import programs
 from mlpublish.coreml.classic.run import FAMILIES, Classic, classes_of
 from mlpublish.coreml.classic.run import unsupported as unsupported_stages
 from mlpublish.coreml.evaluate import load, unsupported
@@ -146,7 +147,7 @@ def add_tree(parameters, number, tree, result, factor):
 
 
 KINDS = [each.name for each in schema("Model").Model.DESCRIPTOR.oneofs_by_name["Type"].fields]
-RUN = {kind for family in FAMILIES for kind in family.KINDS}
+RUN = {programs.KIND, *(kind for family in FAMILIES for kind in family.KINDS)}
 
 
 @pytest.mark.parametrize("kind", [each for each in KINDS if each not in RUN and not each.startswith("pipeline")])
