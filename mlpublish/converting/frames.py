@@ -118,10 +118,8 @@ def _texts(column: Series[Any], known: Known) -> NDArray[np.generic]:
             field="samples",
         )
     if known.empty in _MISSING:
-        missing = missing | (values == MISSING_TEXT)
-    made = values.copy()
-    made[missing] = _MISSING.get(known.empty, np.nan)
-    return made
+        missing = missing | (np.where(missing, MISSING_TEXT, values) == MISSING_TEXT)
+    return np.where(missing, np.array(_MISSING.get(known.empty, np.nan), dtype=object), values)
 
 
 _MISSING: Mapping[Empty | None, float | None] = {Empty.NAN: np.nan, Empty.NONE: None}

@@ -15,7 +15,7 @@ from mlpublish.converting.graph.node import Array, Column, Node, joined
 from mlpublish.converting.graph_source import GraphSource
 from mlpublish.converting.of_sklearn.composing import steps_of
 from mlpublish.converting.of_sklearn.kinds import know_all
-from mlpublish.converting.of_sklearn.reading import answered, check_fitted
+from mlpublish.converting.of_sklearn.reading import answered, can
 from mlpublish.converting.quiet import silence
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
 from mlpublish.coreml.compare import Answers
@@ -103,7 +103,7 @@ def beginning(first: Any, names: tuple[str, ...] | None) -> Node:
         return joined(tuple(Column(name=name, feature=feature_name(name)) for name in names))
     size = getattr(first, "n_features_in_", None)
     if size is None:
-        check_fitted(first)
+        can(first, "transform")  # unless it is of no known kind, or not fitted
         raise ConversionError(
             f"{class_name(type(first))} does not tell how many features it takes.",
             remedy="Put a fitted step before it that does, or use one of the estimators of mlpublish/docs/sources.md.",

@@ -7,8 +7,10 @@ import zipfile
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.naive_bayes import GaussianNB
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 NO_TORCH = """
 import sys
@@ -62,10 +64,55 @@ def test_a_model_that_is_not_in_mlflow_is_not_found(refused, digits, uri):
 
 
 def test_a_model_of_a_kind_that_is_not_converted_is_named(refused, digits):
-    bayes = GaussianNB().fit(digits.rows[:20], digits.labels[:20])
+    model = KernelRidge().fit(digits.rows[:20], digits.labels[:20])
+    assert "KernelRidge is not converted. Use SVR" in refused(_logged(model, digits.rows[:2]))
+
+
+def _unfitted(rows, labels):
+    return LogisticRegression()
+
+
+def _sick(rows, labels):
+    model = LogisticRegression().fit(rows, labels)
+    model.coef_[0, 0] = np.nan
+    return model
+
+
+def _labelled(rows, labels):
+    return LogisticRegression().fit(rows, labels.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (_unfitted, "LogisticRegression is not fitted. Fit the model"),
+        (_sick, "coef_ holds NaN or infinity. Fit the model again on clean data"),
+        (_labelled, "of type float64; Core ML has whole numbers and texts. Fit the model on labels that are integers"),
+    ],
+    ids=["unfitted", "NaN", "labels"],
+)
+def test_a_model_in_no_state_to_be_converted_is_told_what_to_do(refused, digits, made, told):
+    assert told in refused(_logged(made(digits.rows[:40], digits.labels[:40]), None), "--samples", _saved(digits.rows[:2]))
+
+
+def test_a_frame_with_other_columns_names_the_one_that_is_lacking(refused, digits):
+    frame = pd.DataFrame(digits.rows[:40, 10:13], columns=["age", "income", "rooms"])
+    uri = _logged(LinearRegression().fit(frame, digits.labels[:40]), None)
+    np.savez("frame.npz", age=frame["age"], rooms=frame["rooms"])
+    assert "The samples lack the column 'income'. Give the columns age, income, rooms." in refused(
+        uri, "--samples", "frame.npz"
+    )
+
+
+def _logged(model, example) -> str:
     with mlflow.start_run():
-        info = mlflow.sklearn.log_model(bayes, name="bayes", input_example=digits.rows[:2], pip_requirements=[])
-    assert "GaussianNB" in refused(info.model_uri)
+        info = mlflow.sklearn.log_model(model, name="model", input_example=example, pip_requirements=[])
+    return str(info.model_uri)
+
+
+def _saved(rows) -> str:
+    np.save("rows.npy", rows)
+    return "rows.npy"
 
 
 def test_a_tolerance_that_cannot_hold_stops_the_model_with_the_numbers(refused, digits):

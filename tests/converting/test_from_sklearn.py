@@ -1,18 +1,34 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, Ridge
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, LogisticRegressionCV, Ridge, RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from mlpublish.converting.convert import convert
 from mlpublish.converting.from_sklearn import SklearnSource
+from mlpublish.converting.graph.node import Array
+from mlpublish.converting.of_sklearn.kinds import know_all
+from mlpublish.converting.of_sklearn.reading import Reader, answered, know, labels_of
 from mlpublish.coreml.evaluate import load
 from mlpublish.errors import ConversionError
+from tests.converting.of_sklearn import homes
+from tests.converting.of_sklearn.homes import DEAR, HOMES, OTHERS, RENT
 
 _R = np.random.default_rng(11)
 ROWS = _R.normal(size=(80, 5)) * [1, 10, 0.1, 3, 1] + [0, 100, 0, -5, 2]
@@ -41,9 +57,7 @@ MODELS = {
     "liblinear": (make_pipeline(StandardScaler(), LogisticRegression(solver="liblinear")), TWO, "pipelineClassifier"),
     "no intercept": (make_pipeline(StandardScaler(), LogisticRegression(fit_intercept=False)), THREE, "mlProgram"),
     "cross-validated": (
-        make_pipeline(
-            StandardScaler(), LogisticRegressionCV(Cs=2, cv=2, use_legacy_attributes=False, scoring="accuracy", l1_ratios=(0,))
-        ),
+        make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=2, cv=2, scoring="accuracy")),
         TWO,
         "pipelineClassifier",
     ),
@@ -57,7 +71,7 @@ MODELS = {
     "neither": (
         make_pipeline(StandardScaler(with_mean=False, with_std=False), LinearRegression()),
         AMOUNT,
-        "pipelineRegressor",
+        "glmRegressor",
     ),
     "sparsified": (LogisticRegression(), TWO, "glmClassifier"),
     "two scalers": (make_pipeline(StandardScaler(), StandardScaler(), LinearRegression()), AMOUNT, "pipelineRegressor"),
@@ -155,6 +169,18 @@ class Shouting(LogisticRegression):
         return super().predict(X)[::-1]
 
 
+class Quiet(LogisticRegression):
+    """As the plain one."""
+
+
+class Mine(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
 def _patched():
     model = LogisticRegression().fit(ROWS, TWO)
     model.predict = lambda rows: np.zeros(len(rows))
@@ -168,31 +194,83 @@ def _sick(attribute, value=np.nan):
     return model
 
 
+def _labelled(labels):
+    return LogisticRegression().fit(ROWS, np.asarray(labels)[TWO.astype(int)])
+
+
 REFUSED = {
-    "unfitted": (lambda: LogisticRegression(), "not fitted"),
-    "unfitted pipeline": (lambda: make_pipeline(StandardScaler(), LogisticRegression()), "StandardScaler is not fitted"),
-    "unknown estimator": (lambda: Ridge().fit(ROWS, AMOUNT), "sklearn.linear_model.Ridge is not converted"),
-    "unknown scaler": (lambda: make_pipeline(MinMaxScaler(), LogisticRegression()).fit(ROWS, TWO), "MinMaxScaler"),
-    "only a scaler": (lambda: StandardScaler().fit(ROWS), "StandardScaler is not converted"),
-    "own predict": (lambda: Shouting().fit(ROWS, TWO), "has its own predict"),
-    "patched predict": (_patched, "has its own predict"),
-    "NaN weight": (lambda: _sick("coef_"), "coef_ holds NaN"),
-    "infinite intercept": (lambda: _sick("intercept_", np.inf), "intercept_ holds NaN or infinity"),
-    "NaN mean": (lambda: _sick("mean_"), "mean_ holds NaN"),
-    "float labels": (lambda: LogisticRegression().fit(ROWS, TWO.astype(float)), "float64"),
-    "a class": (lambda: LogisticRegression, "not a model"),
+    "unfitted": (lambda: LogisticRegression(), "LogisticRegression is not fitted", "Fit the model"),
+    "unfitted pipeline": (
+        lambda: make_pipeline(StandardScaler(), LogisticRegression()),
+        "StandardScaler is not fitted",
+        "Fit the model",
+    ),
+    "unfitted last step": (
+        lambda: make_pipeline(StandardScaler().fit(ROWS), LogisticRegression()),
+        "LogisticRegression is not fitted",
+        "Fit the model",
+    ),
+    "unfitted columns": (lambda: make_column_transformer((StandardScaler(), [0])), "ColumnTransformer is not fitted", "Fit"),
+    "no converted kind": (
+        lambda: GaussianProcessRegressor().fit(ROWS[:9], AMOUNT[:9]),
+        "GaussianProcessRegressor is not converted",
+        "SVR",
+    ),
+    "texts": (
+        lambda: make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["red car", "blue car"], [0, 1]),
+        "Tfidf",
+        "in the app",
+    ),
+    "dicts": (lambda: DictVectorizer().fit([{"a": 1}]), "DictVectorizer", "OneHotEncoder"),
+    "neighbours' imputer": (lambda: make_pipeline(KNNImputer(), Ridge()).fit(ROWS, AMOUNT), "KNNImputer", "SimpleImputer"),
+    "own transformer": (lambda: make_pipeline(Mine(), Ridge()).fit(ROWS, AMOUNT), "Mine", "FunctionTransformer"),
+    "own transformer inside": (
+        lambda: make_pipeline(StandardScaler(), Mine(), Ridge()).fit(ROWS, AMOUNT),
+        "Mine is not converted",
+        "FunctionTransformer",
+    ),
+    "own predict": (lambda: Shouting().fit(ROWS, TWO), "has its own predict", "plain LogisticRegression"),
+    "patched predict": (_patched, "has its own predict", "plain LogisticRegression"),
+    "NaN weight": (lambda: _sick("coef_"), "coef_ holds NaN", "clean data"),
+    "infinite intercept": (lambda: _sick("intercept_", np.inf), "intercept_ holds NaN or infinity", "clean data"),
+    "NaN mean": (lambda: _sick("mean_"), "mean_ holds NaN", "clean data"),
+    "labels that are floats": (lambda: _labelled([0.0, 1.0]), "float64", "integers or strings"),
+    "labels that are dates": (lambda: _labelled(np.array(["2024-01-01", "2025-01-01"], "M8[D]")), "datetime64", "integers"),
+    "a class": (lambda: LogisticRegression, "not a model", "fitted model"),
 }
 
 
-@pytest.mark.parametrize(("model", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_converted_is_named(made, model, told):
-    with pytest.raises(ConversionError, match=told):
+@pytest.mark.parametrize(("model", "told", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_converted_is_named_with_what_works(made, tmp_path, model, told, remedy):
+    with pytest.raises(ConversionError, match=told) as refused:
         made(model())
+    assert re.search(remedy, refused.value.remedy)
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_error_for_an_unknown_estimator_says_what_is_known(made):
-    with pytest.raises(ConversionError, match="LogisticRegression; LinearRegression; StandardScaler"):
-        made(Ridge().fit(ROWS, AMOUNT))
+@pytest.mark.parametrize(
+    "labels",
+    [[b"no", b"yes"], np.array([1, 2], object), np.array(["a", 1], object), [1 + 2j, 3]],
+    ids=["bytes", "objects", "mixed", "complex"],
+)
+def test_labels_that_core_ml_does_not_have_are_refused(labels):
+    with pytest.raises(ConversionError, match=r"class labels .* are of type") as refused:
+        labels_of(labels)
+    assert "integers or strings" in refused.value.remedy
+
+
+def test_a_subclass_that_answers_as_its_parent_is_read_as_it(made):
+    assert made(Quiet().fit(ROWS, TWO))[0].kind == "glmClassifier"
+
+
+def test_a_librarys_own_subclass_is_not_read_as_its_parent():
+    know({"sklearn.linear_model.ElasticNet": Reader(), "sklearn.linear_model.Lasso": None})
+    try:
+        with pytest.raises(ConversionError, match=r"linear_model\.Lasso is not converted"):
+            answered(Lasso().fit(ROWS, AMOUNT), Array(size=5))
+    finally:
+        know_all()
 
 
 @pytest.mark.parametrize(
@@ -217,19 +295,158 @@ WRONG = {
     "NaN": (np.where(np.arange(80)[:, np.newaxis] == 3, np.nan, ROWS), "Row 3"),
     "texts": (np.full((2, 5), "a"), "not numeric"),
     "a number": (7, r"\(\)"),
+    "sparse": (scipy.sparse.csr_matrix(ROWS), "sparse"),
+    "infinity": (np.where(np.arange(80)[:, np.newaxis] == 3, np.inf, ROWS), "Row 3"),
 }
 
 
 @pytest.mark.parametrize(("samples", "told"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("fitted_on", [ROWS, FRAME], ids=["array", "frame"])
-def test_samples_that_do_not_fit_are_refused(made, samples, told, fitted_on):
+def test_samples_that_do_not_fit_are_refused(made, tmp_path, samples, told, fitted_on):
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(fitted_on, TWO)
     with pytest.raises(ConversionError, match=told) as refused:
         made(model, samples=samples)
     assert refused.value.field == "samples"
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_column_is_named(made):
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(FRAME, TWO)
     with pytest.raises(ConversionError, match="'x 1'"):
         made(model, samples=FRAME.drop(columns="x 1"))
+
+
+def test_further_columns_of_the_samples_are_passed_by(made):
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(FRAME, TWO)
+    converted, _ = made(model, samples=FRAME.assign(target=TWO))
+    assert len(converted.interface.inputs) == 5
+
+
+def _prepared(*numbers, lift="passthrough"):
+    return make_column_transformer(
+        (make_pipeline(SimpleImputer(), *numbers), ["size", "rooms"]),
+        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), ["city", "heating"]),
+        (lift, ["lift"]),
+    )
+
+
+HOUSES = {
+    "two classes": (make_pipeline(_prepared(StandardScaler()), LogisticRegression()), DEAR),
+    "three classes": (make_pipeline(_prepared(StandardScaler()), LogisticRegression()), homes.THREE),
+    "names of classes": (make_pipeline(_prepared(), RandomForestClassifier(4, max_depth=4)), np.array(["no", "yes"])[DEAR]),
+    "a number": (make_pipeline(_prepared(MinMaxScaler(), lift=OrdinalEncoder()), Ridge()), RENT),
+    "a forest": (make_pipeline(_prepared(MinMaxScaler()), RandomForestRegressor(4, max_depth=4)), RENT),
+    "labels alone": (make_pipeline(_prepared(StandardScaler()), RidgeClassifier()), DEAR),
+    "what is prepared": (_prepared(StandardScaler()), None),
+}
+
+
+@pytest.mark.parametrize(("model", "target"), HOUSES.values(), ids=HOUSES)
+def test_frames_of_numbers_and_texts_have_an_input_of_its_kind_for_each_column(made, model, target):
+    model.fit(HOMES, target)
+    converted, saved = made(model, samples=HOMES)
+    kinds = {each.name: each.kind for each in converted.interface.inputs}
+    assert {name for name, kind in kinds.items() if kind == "string"} == {"city", "heating"}
+    assert set(kinds) == set(HOMES)
+    strangers = OTHERS.assign(city=np.where(np.arange(len(OTHERS)) % 3, OTHERS["city"], "Paris"))
+    source = SklearnSource(model)
+    got, want = saved.predict_rows(source.inputs(strangers)), source.answers(strangers)
+    assert set(got) == set(want.outputs)
+    for name, wanted in want.outputs.items():
+        if wanted.dtype.kind == "f":
+            np.testing.assert_allclose(got[name].reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(got[name], wanted)
+    if target is not None:
+        assert "classLabel" not in want.outputs or want.outputs["classLabel"].tolist() == model.predict(strangers).tolist()
+
+
+def test_a_missing_text_is_an_empty_one_in_the_file(made):
+    model = make_pipeline(SimpleImputer(strategy="constant", fill_value="Rome"), OneHotEncoder(), Ridge())
+    model.fit(HOMES[["city"]], RENT)
+    _, saved = made(model, samples=HOMES[["city"]])
+    told = saved.predict_rows({"city": np.array(["", "Rome", "Oslo"])})["prediction"].ravel()
+    assert told[0] == told[1] != told[2]
+
+
+@pytest.mark.parametrize("given", ["", None, np.nan, pd.NA], ids=["empty", "None", "NaN", "NA"])
+@pytest.mark.parametrize("learnt", [np.nan, None], ids=["NaN", "None"])
+def test_a_missing_text_is_asked_as_what_the_model_was_fitted_on(given, learnt):
+    texts = pd.DataFrame({"c": pd.Series(["a", "b", learnt] * 4, dtype=object)})
+    source = SklearnSource(make_pipeline(OneHotEncoder(), Ridge()).fit(texts, np.arange(12) % 3))
+    samples = pd.DataFrame({"c": pd.Series([given, "a"], dtype=object)})
+    assert source.inputs(samples)["c"].tolist() == ["", "a"]
+    np.testing.assert_allclose(source.answers(samples).outputs["prediction"].ravel(), [1.625, 0.375], atol=0.2)
+
+
+def test_columns_of_the_samples_may_be_of_any_type_that_holds_the_same(made):
+    model = make_pipeline(_prepared(StandardScaler()), Ridge()).fit(HOMES, RENT)
+    others = HOMES.astype({"city": "category", "heating": "string", "rooms": "Int64", "lift": "int8", "size": "float32"})
+    assert made(model, samples=others)[0].parity.samples == 60
+    arrays = {name: HOMES[name].fillna("").to_numpy(str) if name in ("city", "heating") else HOMES[name] for name in HOMES}
+    assert made(model, samples=arrays)[0].parity.samples == 60
+
+
+ASKED_WRONGLY = {
+    "a number for a text": ({"city": 7}, "Row 0 of the column 'city' is 7"),
+    "a text for a number": ({"rooms": "many"}, "not numeric"),
+    "infinity": ({"size": np.inf}, "Row 0 of the samples holds infinity"),
+    "an unknown category": ({"lift": 5}, "unknown categories"),
+}
+
+
+@pytest.mark.parametrize(("changed", "told"), ASKED_WRONGLY.values(), ids=ASKED_WRONGLY)
+def test_cells_that_the_model_does_not_take_are_named(made, changed, told):
+    model = make_pipeline(_prepared(StandardScaler(), lift=OrdinalEncoder()), Ridge()).fit(HOMES, RENT)
+    with pytest.raises(ConversionError, match=told) as refused:
+        made(model, samples=HOMES.assign(**changed))
+    assert refused.value.field == "samples"
+
+
+def test_a_missing_text_where_the_empty_one_is_a_category_is_refused():
+    texts = pd.DataFrame({"c": ["a", "b", ""] * 4})
+    source = SklearnSource(make_pipeline(OneHotEncoder(), Ridge()).fit(texts, np.arange(12) % 3))
+    with pytest.raises(ConversionError, match="Row 1 of the column 'c' is missing"):
+        source.inputs(pd.DataFrame({"c": pd.Series(["a", None], dtype=object)}))
+
+
+def test_dropped_columns_may_have_any_name_and_may_be_lacking(made):
+    frame = HOMES.rename(columns={"lift": "ä", "heating": "prediction"})
+    model = make_pipeline(make_column_transformer((SimpleImputer(), ["size", "rooms"])), Ridge()).fit(frame, RENT)
+    converted, _ = made(model, samples=frame[["rooms", "size"]])
+    assert [each.name for each in converted.interface.inputs] == ["size", "rooms"]
+
+
+def test_columns_without_texts_for_names_are_one_array(made):
+    model = make_pipeline(StandardScaler(), Ridge()).fit(pd.DataFrame(ROWS), AMOUNT)
+    converted, _ = made(model, samples=pd.DataFrame(ROWS))
+    assert [each.name for each in converted.interface.inputs] == ["input"]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_samples_of_either_precision_are_asked_in_doubles(kind):
+    model = make_pipeline(StandardScaler(), Ridge(alpha=1e-8)).fit(ROWS, AMOUNT)
+    source = SklearnSource(model)
+    rows = ROWS.astype(kind)
+    wanted = model.predict(rows.astype(np.float64))
+    np.testing.assert_array_equal(source.answers(rows).outputs["prediction"].ravel(), wanted.ravel())
+
+
+def test_missing_numbers_are_compared_where_the_model_takes_them(made):
+    gaps = np.where(np.arange(400).reshape(80, 5) % 7 == 0, np.nan, ROWS)
+    assert made(HistGradientBoostingClassifier(max_iter=3).fit(gaps, TWO), samples=gaps)[0].parity.samples == 80
+    assert made(make_pipeline(SimpleImputer(), Ridge()).fit(gaps, AMOUNT), samples=gaps)[0].parity.samples == 80
+    with pytest.raises(ConversionError, match=r"contains NaN\. Row 0 of the samples holds NaN"):
+        made(Ridge().fit(ROWS, AMOUNT), samples=gaps)
+
+
+def test_clusters_and_outliers_are_whole_numbers(made):
+    converted, saved = made(KMeans(3, n_init=1, random_state=0).fit(ROWS))
+    assert {each.name for each in converted.interface.outputs} == {"prediction"}
+    assert converted.parity.label_agreement == 1
+    model = IsolationForest(n_estimators=5, random_state=0).fit(ROWS)
+    converted, saved = made(model)
+    got = saved.predict_rows(SklearnSource(model).inputs(ROWS))
+    np.testing.assert_array_equal(got["prediction"].ravel(), model.predict(ROWS))
+    np.testing.assert_allclose(got["score"].ravel(), model.decision_function(ROWS), atol=1e-5)
