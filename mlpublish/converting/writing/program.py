@@ -15,6 +15,15 @@ from mlpublish.converting.writing.operations import EMITTERS
 from mlpublish.converting.writing.operations.algebra import is_share_of_logistics, share_of_logistics
 from mlpublish.coreml.schema import Message
 
+_PASSES = (
+    "common::sanitize_input_output_names",
+    "common::const_deduplication",
+    "common::dead_code_elimination",
+    "common::dedup_op_and_var_names",
+)
+"""Of coremltools' passes those that leave the arithmetic as it is written; others multiply by a rounded reciprocal where a
+division stands, or add up constants."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -45,7 +54,7 @@ def build(
     Args:
         answer: of a classification, scores and probabilities are one node, with a number for each class.
         leaves: what the graph begins with, one ``Array`` or ``Column`` nodes, in the order in which the inputs are declared.
-        alone: whether it is the whole file, with a row (1, width) as each input and output; a pipeline's stages hand on (width,).
+        alone: whether it is the whole file, with rows (1, width) as inputs and outputs; a pipeline's stages hand on (width,).
         target: the deployment target, such as ``iOS16``.
         feature: the array input's name.
         label, probabilities: the outputs of a classification.
@@ -54,43 +63,52 @@ def build(
         ConversionError: a number of the model lies beyond float32's range.
     """
     classes = answer.classes if isinstance(answer, Classified) else ()
+    names = [leaf.feature if isinstance(leaf, Column) else feature for leaf in leaves]
+    built_label, scores = _free(label, names), _free("scores", names)
     with coremltools() as ct:
         built = ct.convert(
-            _program(answer, leaves, alone, feature, getattr(ct.target, target)),
+            _program(answer, dict(zip(names, leaves, strict=True)), alone, scores, getattr(ct.target, target)),
             convert_to="mlprogram",
             minimum_deployment_target=getattr(ct.target, target),
             compute_precision=ct.precision.FLOAT32,
-            classifier_config=ct.ClassifierConfig(list(classes), label) if classes else None,
+            pass_pipeline=ct.PassPipeline(list(_PASSES), "arithmetic as written"),
+            classifier_config=ct.ClassifierConfig(list(classes), built_label, scores) if classes else None,
             skip_model_load=True,
         )
         spec = built.get_spec()
         if classes:
-            ct.utils.rename_feature(spec, f"{label}_probs", probabilities, rename_inputs=False)  # named after the label
+            ct.utils.rename_feature(spec, f"{built_label}_probs", probabilities, rename_inputs=False)
+            ct.utils.rename_feature(spec, built_label, label, rename_inputs=False)
     return Program(spec=spec, weights=None if built.weights_dir is None else Path(built.weights_dir), _holder=built)
 
 
-def _program(answer: Answer, leaves: Sequence[Node], alone: bool, feature: str, opset: object) -> object:
+def _program(answer: Answer, leaves: Mapping[str, Node], alone: bool, scores: str, opset: object) -> object:
     from coremltools.converters.mil import Builder as mb
     from coremltools.converters.mil.mil import Function
     from coremltools.converters.mil.mil import Program as Mil
 
-    names = [leaf.feature if isinstance(leaf, Column) else feature for leaf in leaves]
-    shapes = [(1, leaf.width) if alone else (leaf.width,) for leaf in leaves]
-    placeholders = {name: mb.placeholder(shape=shape) for name, shape in zip(names, shapes, strict=True)}
-    with Function(placeholders, opset_version=opset) as function:
+    shapes = {name: (1, leaf.width) if alone else (leaf.width,) for name, leaf in leaves.items()}
+    with Function({name: mb.placeholder(shape=shape) for name, shape in shapes.items()}, opset_version=opset) as function:
         begun = {
             id(leaf): function.inputs[name] if alone else mb.expand_dims(x=function.inputs[name], axes=[0])
-            for leaf, name in zip(leaves, names, strict=True)
+            for name, leaf in leaves.items()
         }
         made = emitted(mb, answer.ends, begun)
         if isinstance(answer, Classified):
-            outputs = [mb.identity(x=made[id(answer.scores)])]
+            outputs = [mb.identity(x=made[id(answer.scores)], name=scores)]
         else:
             outputs = [_handed_on(mb, number, made[id(number.node)], alone) for number in answer.numbers]
         function.set_outputs(outputs)
     program = Mil()
     program.add_function("main", function)
     return program
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """A name that no input begins with: coremltools calls the probabilities after the label."""
+    while any(each.startswith(name) for each in taken):
+        name += "_"
+    return name
 
 
 def emitted(mb: Any, ends: Sequence[Node], begun: Mapping[int, Any]) -> dict[int, Any]:

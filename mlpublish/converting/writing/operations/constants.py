@@ -37,6 +37,6 @@ def row(values: ArrayLike) -> Float32s:
 
 
 def in_two(values: ArrayLike) -> tuple[Float32s, Float32s]:
-    """Each number as a float32 and what that leaves of it: ``(x - first) - rest`` keeps the digits that ``x - number`` loses."""
+    """Each number as a float32 and what that leaves of it: ``(x - first) - rest`` keeps what ``x - number`` loses."""
     first = float32(values)
     return first, float32(np.asarray(values, dtype=np.float64) - first)
