@@ -1,0 +1,124 @@
+"""Saved files of linear models, scalers, projections and wrappers against the library: held-out rows, far rows, rows on a bound."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import linear_model as lm
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA, FactorAnalysis, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_selection import RFE, SelectKBest
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    PolynomialFeatures,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.svm import LinearSVC
+
+from mlpublish.converting.convert import convert
+from mlpublish.converting.from_sklearn import SklearnSource
+from mlpublish.coreml.evaluate import load
+from tests.converting.of_sklearn.agreeing import AMOUNT, OLD, ROWS, THREE, TWO, asked
+
+CALM = (ROWS - ROWS.mean(axis=0)) / ROWS.std(axis=0)
+HELD_OUT = np.vstack([CALM[::3] * 1.1, -CALM[::5], CALM[::7] * 20, np.zeros((1, 4))])
+SEVERAL = np.column_stack([AMOUNT, -AMOUNT + ROWS[:, 0]])
+POSITIVE = np.abs(AMOUNT) + 1
+TEXTS = np.array(["low", "mid", "high"])[THREE]
+
+MODELS = {
+    "sgd, log loss, two": (lm.SGDClassifier(loss="log_loss", random_state=0), TWO),
+    "sgd, log loss, three": (lm.SGDClassifier(loss="log_loss", random_state=0), TEXTS),
+    "sgd, modified Huber, two": (lm.SGDClassifier(loss="modified_huber", random_state=0), TWO),
+    "sgd, modified Huber, three": (lm.SGDClassifier(loss="modified_huber", random_state=0), THREE),
+    "sgd, hinge, two": (lm.SGDClassifier(random_state=0), TWO),
+    "linear svc, three": (LinearSVC(random_state=0), TEXTS),
+    "ridge classifier, two": (lm.RidgeClassifier(), TWO),
+    "discriminants, three": (LinearDiscriminantAnalysis(), THREE),
+    "one against the rest": (OneVsRestClassifier(lm.LogisticRegression()), THREE),
+    "one against the rest, label only": (OneVsRestClassifier(LinearSVC(random_state=0)), THREE),
+    "elimination": (RFE(lm.LogisticRegression()), TWO),
+    "poisson": (lm.PoissonRegressor(), POSITIVE),
+    "partial least squares": (PLSRegression(2), SEVERAL),
+    "a log of the target": (TransformedTargetRegressor(lm.Ridge(), func=np.log, inverse_func=np.exp), POSITIVE),
+    "a scaled target": (TransformedTargetRegressor(lm.Ridge(), transformer=StandardScaler()), AMOUNT),
+    "per target": (MultiOutputRegressor(lm.Ridge()), SEVERAL),
+    "a chain": (RegressorChain(lm.Ridge()), SEVERAL),
+    "one class": (lm.SGDOneClassSVM(random_state=0, nu=0.3), None),
+    "products": (make_pipeline(PolynomialFeatures(2), lm.Ridge()), AMOUNT),
+    "powers": (make_pipeline(PowerTransformer(), lm.LogisticRegression()), THREE),
+    "powers alone": (PowerTransformer(), None),
+    "functions": (make_pipeline(FunctionTransformer(np.tanh), StandardScaler(), lm.Ridge()), AMOUNT),
+    "components": (make_pipeline(StandardScaler(), PCA(2, whiten=True), lm.LogisticRegression()), THREE),
+    "components alone": (PCA(2), None),
+    "factors": (make_pipeline(FactorAnalysis(2, tol=1.0), lm.Ridge()), AMOUNT),
+    "svd": (make_pipeline(TruncatedSVD(2), lm.LogisticRegression()), TWO),
+    "discriminants first": (make_pipeline(LinearDiscriminantAnalysis(n_components=1), lm.LogisticRegression()), THREE),
+    "bounds": (make_pipeline(MinMaxScaler(clip=True), lm.Ridge()), AMOUNT),
+    "scalers one after the other": (
+        make_pipeline(RobustScaler(), MaxAbsScaler(), Normalizer("l1"), lm.LogisticRegression()),
+        TWO,
+    ),
+    "the largest alone": (Normalizer("max"), None),
+    "selected": (make_pipeline(SelectKBest(k=2), StandardScaler(), lm.LogisticRegression()), TWO),
+}
+
+
+def saved(model, rows, folder):
+    source = SklearnSource(model)
+    converted = convert(model, name="m", samples=rows, out=folder, progress=False)
+    return lambda asked_for: load(converted.path).predict_rows(source.inputs(asked_for))
+
+
+@pytest.mark.parametrize(("model", "target"), MODELS.values(), ids=MODELS)
+def test_a_saved_file_answers_as_the_library_does(tmp_path, model, target):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(CALM, target)
+    ask = saved(model, CALM[:10], tmp_path)
+    for rows in (HELD_OUT, HELD_OUT.astype(np.float32)):
+        assert_same(ask(rows), model, rows.astype(np.float64))
+
+
+def assert_same(got, model, rows):
+    if "classLabel" in got:
+        np.testing.assert_array_equal(got["classLabel"], asked(model.predict, rows))
+        assert ("classProbability" in got) == hasattr(model, "predict_proba")
+        if "classProbability" in got:
+            wanted = asked(model.predict_proba, rows)
+            told = ~np.isnan(wanted).any(axis=1) if OLD else np.full(len(rows), True)  # it divides 0 by 0 there
+            np.testing.assert_allclose(got["classProbability"][told], wanted[told], atol=1e-5)
+        return
+    wanted = asked(model.predict if hasattr(model, "predict") else model.transform, rows)
+    np.testing.assert_allclose(got["prediction"].reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+    if "score" in got:
+        np.testing.assert_allclose(got["score"].ravel(), model.decision_function(rows), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
+def test_a_saved_classifier_is_right_where_its_probabilities_saturate(tmp_path, loss):
+    model = lm.SGDClassifier(loss=loss, random_state=0).fit(CALM, THREE)
+    far = np.vstack([CALM * 10.0**power for power in (1, 2, 3, 6)])
+    assert_same(saved(model, CALM[:10], tmp_path)(far), model, far.astype(np.float32).astype(np.float64))
+
+
+def test_a_saved_threshold_is_a_double(tmp_path):
+    threshold = 0.1  # no float32
+    model = Binarizer(threshold=threshold).fit(CALM)
+    beside = np.float32(threshold)
+    near = [np.nextafter(beside, np.float32(-1)), beside, np.nextafter(beside, np.float32(1)), np.float32(0)]
+    got = saved(model, CALM[:10], tmp_path)(np.asarray([near]))
+    np.testing.assert_array_equal(got["prediction"].ravel(), [0, 1, 1, 0])
