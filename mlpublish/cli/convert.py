@@ -11,9 +11,11 @@ from mlpublish.cli import outcome
 
 @click.command()
 @click.argument("model")
-@click.option("--name", metavar="N", help="The model's name; by default the registered one.")
+@click.option("--name", metavar="N", help="The model's name; by default the registered one, or the file's.")
 @click.option(
-    "--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Held-out samples: F.npz or F.npy."
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Held-out samples: F.npz, F.npy, F.csv or F.parquet.",
 )
 @click.option("--target", help="The lowest system for ML Programs: iOS15 to iOS18, iOS26.  [default: iOS16]")
 @click.option("--precision", help="auto, float16 or float32.  [default: auto]")
@@ -33,7 +35,8 @@ def command(
 ) -> None:
     """Write MODEL as Core ML and prove that the file answers as the model does.
 
-    MODEL is an MLflow URI: models:/name@alias, models:/name/7 or runs:/id/model.
+    MODEL is an MLflow URI (models:/name@alias, models:/name/7, runs:/id/model) or a file: F.skops, XGBoost's F.json or F.ubj,
+    LightGBM's F.txt; with --trust-pickle F.pkl, F.pickle or F.joblib.
     """
     from mlpublish import settings
     from mlpublish.converting.convert import convert

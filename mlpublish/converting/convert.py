@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.converting.from_coreml import Taking, check_asked
+from mlpublish.converting.from_file import opened_file
 from mlpublish.converting.from_mlflow import MLFLOW_SCHEMES, opened_uri
 from mlpublish.converting.parity import EXACT, gate, measure, tolerance_for
 from mlpublish.converting.source import Origin, Precision, Source, source_for
@@ -46,10 +47,11 @@ def convert(
     """Write a model as Core ML, run the saved file on samples, and let it through only if it answers as the model does.
 
     Args:
-        model: a fitted model, or an MLflow URI (``models:/digits@champion``, ``runs:/<id>/model``). A model that was logged
-            as Core ML is taken as it was converted: its digests are checked and its golden rows asked again.
-        name: the file's stem and the model's name in a bundle; by default the registered model's, else the class in lower
-            case.
+        model: a fitted model, an MLflow URI (``models:/digits@champion``, ``runs:/<id>/model``), or a file: ``.skops``,
+            XGBoost's ``.json`` and ``.ubj``, LightGBM's ``.txt``, a pickle (``.pkl``, ``.pickle``, ``.joblib``). A model that
+            was logged as Core ML is taken as it was converted: its digests are checked and its golden rows asked again.
+        name: the file's stem and the model's name in a bundle; by default the registered model's, else the stem of the file
+            that it came from, else the class in lower case.
         samples: rows to compare on, the first axis is the row (an array, a list, a DataFrame, a tensor); by default the
             MLflow model's ``input_example``.
         target: the lowest system that must load the file, for ML Programs; classic models load on every one.
@@ -58,7 +60,7 @@ def convert(
             the labels.
         out: the folder to write into, made if absent; by default a new one, named like the model, under the current one.
         progress: False for silence, or a function that is told each phase.
-        trust_pickle: allow loading a model from MLflow even if that runs code which the model's author chose.
+        trust_pickle: allow loading a model, from MLflow or a file, even if that runs code which its author chose.
 
     Returns:
         The model on disk with its evidence; ``ConvertedModel.read`` takes its record.
@@ -66,7 +68,7 @@ def convert(
     Raises:
         ConversionError: the model or its samples cannot be used.
         ParityError: the file does not answer as the model does. Nothing is left behind then, nor after any other error.
-        NotFound: nothing is at the URI.
+        NotFound: nothing is at the URI, or there is no such file.
         RecipeError: a setting is none.
         StorageError: ``out`` cannot be written.
     """
@@ -174,14 +176,10 @@ def _origin(model: object, *, trust_pickle: bool) -> Iterator[Origin]:
         with opened_uri(model, trust_pickle=trust_pickle) as origin:
             yield origin
         return
-    if not isinstance(model, str | Path):
-        yield Origin(model=model)
-        return
-    if Path(model).suffix in SUFFIXES:
-        remedy = "It is a Core ML model already: give it to bundle as it is."
+    if isinstance(model, str | Path):
+        yield opened_file(Path(model), trust_pickle=trust_pickle)
     else:
-        remedy = "Load it and give the object (in Python), or log it in MLflow and give its URI (models:/name@alias)."
-    raise ConversionError(f"{model} cannot be converted: models are not read from files.", remedy=remedy, field="model")
+        yield Origin(model=model)
 
 
 def _samples(samples: object | None, origin: Origin) -> object:

@@ -1,4 +1,4 @@
-"""Samples from a file: NumPy's own formats, never unpickled."""
+"""Samples from a file: NumPy's own formats, never unpickled, and tables for models that were fitted on named columns."""
 
 from __future__ import annotations
 
@@ -10,20 +10,40 @@ from mlpublish.errors import RecipeError
 
 if TYPE_CHECKING:
     from numpy import ndarray
+    from pandas import DataFrame
 
 
-def read_samples(file: Path) -> ndarray | dict[str, ndarray]:
+def read_samples(file: Path) -> ndarray | dict[str, ndarray] | DataFrame:
     """Read held-out samples.
 
     Args:
-        file: an ``.npy`` with one array, or an ``.npz`` with one array (of any name) or one per input.
+        file: an ``.npy`` with one array; an ``.npz`` with one array (of any name) or one per input; a ``.csv`` whose first line
+            names the columns (an empty field is a missing value, and digits are a number: a column of texts such as 007
+            needs a ``.parquet``); or a ``.parquet``.
 
     Returns:
-        The array, or input name -> array; the first axis is the row.
+        The array, input name -> array, or the table; the first axis is the row.
 
     Raises:
         RecipeError: the file holds no such arrays.
     """
+    return _table(file) if file.suffix.lower() in (".csv", ".parquet") else _arrays(file)
+
+
+def _table(file: Path) -> DataFrame:
+    import pandas as pd
+
+    try:
+        found = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else pd.read_csv(file)
+    except (ValueError, OSError) as exc:
+        fact = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(".")
+        raise RecipeError(
+            f"{file} holds no table: {fact}.", remedy="Write it with DataFrame.to_csv(F, index=False).", field="samples"
+        ) from exc
+    return found
+
+
+def _arrays(file: Path) -> ndarray | dict[str, ndarray]:
     import numpy as np
 
     try:
