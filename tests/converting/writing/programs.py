@@ -1,14 +1,13 @@
-"""A graph written as a program, saved, and run from its file."""
+"""Graphs written as a program, saved, and run from their file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.answer import Answer, Classified, Number, Predicted
+from mlpublish.converting.graph.answer import Answer, Number, Predicted
 from mlpublish.converting.graph.node import Array, Column, Node, walked
 from mlpublish.converting.quiet import coremltools
 from mlpublish.converting.writing.program import build
@@ -17,13 +16,13 @@ from tests.converting.graphs import values
 
 BACKENDS = ("numpy", "torch")
 
-
-def leaves_of(*ends: Node) -> tuple[Node, ...]:
-    return tuple(node for node in walked(*ends) if isinstance(node, Array | Column))
+Rows = np.ndarray | Mapping[str, np.ndarray]
 
 
-def saved(folder: Path, answer: Answer, *, alone: bool = True, target: str = "iOS16", leaves: tuple[Node, ...] = ()) -> Path:
-    program = build(answer, leaves=leaves or leaves_of(*answer.ends), alone=alone, target=target)
+def saved(
+    folder: Path, answer: Answer, *, alone: bool = True, target: str = "iOS16", leaves: tuple[Node, ...] | None = None
+) -> Path:
+    program = build(answer, leaves=_leaves(*answer.ends) if leaves is None else leaves, alone=alone, target=target)
     path = folder / "model.mlpackage"
     with coremltools() as ct:
         weights = None if program.weights is None else str(program.weights)
@@ -31,38 +30,38 @@ def saved(folder: Path, answer: Answer, *, alone: bool = True, target: str = "iO
     return path
 
 
-def asked(path: Path, leaves: tuple[Node, ...], rows: Any, backend: str = "numpy") -> dict[str, np.ndarray]:
-    """What a saved program says to rows: one array, or column -> numbers."""
+def asked(path: Path, rows: Rows, *, backend: str = "numpy") -> dict[str, np.ndarray]:
+    """What a saved program says to the one array, or to feature -> numbers."""
     if isinstance(rows, Mapping):
-        inputs = {leaf.feature: np.asarray(rows[leaf.name], np.float32)[:, None] for leaf in leaves if isinstance(leaf, Column)}
+        inputs = {feature: np.asarray(column, np.float32)[:, np.newaxis] for feature, column in rows.items()}
     else:
         inputs = {"input": np.asarray(rows, np.float32)}
     return load(path, backend=backend).predict_rows(inputs)
 
 
-def gap(folder: Path, node: Node, rows: Any, *, backend: str = "numpy", target: str = "iOS16") -> float:
-    """The largest difference between a saved program and its graph in doubles, beside the larger of 1 and the number."""
-    answer = Predicted(numbers=(Number(name="prediction", node=node),))
-    return between(
-        asked(saved(folder, answer, target=target), leaves_of(node), rows, backend)["prediction"], values(node, as_read(rows))
-    )
+def differences(
+    folder: Path, nodes: Mapping[str, Node], rows: Rows, *, backend: str = "numpy", target: str = "iOS16"
+) -> dict[str, float]:
+    """How far one program for all nodes is from each node in doubles, beside the larger of 1 and the number."""
+    numbers = tuple(Number(name=name, node=node) for name, node in nodes.items())
+    got = asked(saved(folder, Predicted(numbers=numbers), target=target), rows, backend=backend)
+    return {name: difference(got[name], values(node, as_read(rows))) for name, node in nodes.items()}
 
 
-def between(got: np.ndarray, wanted: np.ndarray) -> float:
-    got = np.asarray(got, dtype=np.float64).reshape(wanted.shape)
+def difference(got: np.ndarray, wanted: np.ndarray) -> float:
+    assert got.shape == wanted.shape
     assert (np.isnan(got) == np.isnan(wanted)).all(), (got, wanted)
-    same = (got == wanted) | np.isnan(wanted)
     with np.errstate(invalid="ignore"):
-        return float(np.where(same, 0.0, np.abs(got - wanted) / np.maximum(1, np.abs(wanted))).max())
+        gaps = np.abs(got.astype(np.float64) - wanted) / np.maximum(1, np.abs(wanted))
+    return float(np.where((got == wanted) | np.isnan(wanted), 0.0, gaps).max())
 
 
-def as_read(rows: Any) -> Any:
+def as_read(rows: Rows) -> Rows:
     """Rows as a program reads them, rounded to float32."""
     if isinstance(rows, Mapping):
-        return {name: np.asarray(column, np.float32).astype(np.float64) for name, column in rows.items()}
+        return {feature: np.asarray(column, np.float32).astype(np.float64) for feature, column in rows.items()}
     return np.asarray(rows, np.float32).astype(np.float64)
 
 
-def classified(folder: Path, node: Node, classes: Any, rows: Any, *, backend: str = "numpy") -> dict[str, np.ndarray]:
-    answer = Classified(classes=classes, scores=node, probabilities=node)
-    return asked(saved(folder, answer), leaves_of(node), rows, backend)
+def _leaves(*ends: Node) -> tuple[Node, ...]:
+    return tuple(node for node in walked(*ends) if isinstance(node, Array | Column))
