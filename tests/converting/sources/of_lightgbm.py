@@ -58,6 +58,8 @@ def _regressors() -> Iterator[Entry]:
         ("missing values", with_gaps(NUMBERS), {}),
         ("zero as missing", with_zeros(NUMBERS), {"zero_as_missing": True}),
         ("missing not used", NUMBERS, {"use_missing": False}),
+        ("quantile", NUMBERS, {"objective": "quantile", "alpha": 0.8}),
+        ("DART", NUMBERS, {"boosting_type": "dart"}),
         ("frame", NUMBER_FRAME, {}),
         ("extra trees", NUMBERS, {"extra_trees": True}),
     ):
@@ -108,7 +110,6 @@ def _classes(model: lightgbm.Booster, rows: Any) -> dict[str, np.ndarray]:
 
 def refusals() -> Iterator[Refusal]:
     for what, names, data, make in (
-        ("DART", "dart", NUMBERS, lambda: lightgbm.LGBMRegressor(boosting_type="dart", **_FEW)),
         ("linear trees", "linear", NUMBERS, lambda: lightgbm.LGBMRegressor(linear_tree=True, **_FEW)),
         ("categorical splits", "categor", _categorical(), lambda: lightgbm.LGBMRegressor(**_FEW)),
     ):

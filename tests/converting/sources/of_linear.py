@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from sklearn import linear_model as linear
 from sklearn.multiclass import OneVsRestClassifier
@@ -50,6 +51,7 @@ def entries() -> Iterator[Entry]:
         one_vs_rest=(_scaled(lambda: OneVsRestClassifier(linear.LogisticRegression())), THREE),
         liblinear=(_scaled(lambda: linear.LogisticRegression(solver="liblinear")), TWO),
         cross_validated=(_scaled(lambda: linear.LogisticRegressionCV(Cs=2, cv=2)), THREE),
+        **_multi_class(),
     )
     yield from _stochastic()
     yield from of(
@@ -64,6 +66,16 @@ def entries() -> Iterator[Entry]:
         three_classes=(linear.RidgeClassifier, THREE),
     )
     yield from of("Perceptron", three_classes=(_scaled(lambda: linear.Perceptron(random_state=0)), THREE))
+
+
+def _multi_class():
+    """A setting that scikit-learn 1.8 has taken away."""
+    if not version("scikit-learn").startswith("1.5."):
+        return {}
+    return {
+        "multi_class_ovr": (_scaled(lambda: linear.LogisticRegression(multi_class="ovr")), THREE),
+        "multi_class_multinomial": (_scaled(lambda: linear.LogisticRegression(multi_class="multinomial")), TWO),
+    }
 
 
 def _stochastic() -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 from sklearn import calibration, cluster, ensemble, multiclass, naive_bayes, neighbors, neural_network, svm
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -12,7 +13,7 @@ from sklearn.preprocessing import Binarizer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from tests.converting.sources.data import NUMBERS, TEXTS, THREE, TWO, TWO_NUMBERS, TWO_TEXTS, above_zero
-from tests.converting.sources.entry import Entry
+from tests.converting.sources.entry import Entry, by_methods, with_scores
 from tests.converting.sources.entry import of_scikit_learn as of
 
 KERNELS = ("linear", "rbf", "poly", "sigmoid")
@@ -50,7 +51,8 @@ def _support_vectors() -> Iterator[Entry]:
     yield from of("SVR", **{kernel: (machine(svm.SVR, kernel), NUMBERS) for kernel in KERNELS})
     yield from of("NuSVC", binary=(machine(svm.NuSVC, "rbf"), TWO), three_classes=(machine(svm.NuSVC, "rbf", nu=0.2), THREE))
     yield from of("NuSVR", regression=(machine(svm.NuSVR, "rbf"), NUMBERS))
-    yield from of("OneClassSVM", **{kernel: (machine(svm.OneClassSVM, kernel, nu=0.3), NUMBERS) for kernel in KERNELS})
+    for entry in of("OneClassSVM", **{kernel: (machine(svm.OneClassSVM, kernel, nu=0.3), NUMBERS) for kernel in KERNELS}):
+        yield replace(entry, said=with_scores)
     yield from of(
         "OneVsOneClassifier",
         of_lines=(_scaled(lambda: multiclass.OneVsOneClassifier(LogisticRegression())), THREE),
@@ -71,7 +73,6 @@ def _neighbours() -> Iterator[Entry]:
         distance=(classifier(weights="distance"), THREE),
         manhattan=(classifier(p=1), TWO),
         minkowski=(classifier(p=3, weights="distance"), TWO_TEXTS),
-        chebyshev=(classifier(metric="chebyshev"), THREE),
         on_raw_rows=(neighbors.KNeighborsClassifier, THREE),
     )
     yield from of(
@@ -105,13 +106,20 @@ def _clusters() -> Iterator[Entry]:
     def centres():
         return cluster.KMeans(4, n_init=1, random_state=0)
 
-    yield from of(
-        "KMeans",
-        clusters=(centres, NUMBERS),
-        scaled=(_scaled(centres), NUMBERS),
-        before_a_line=(lambda: make_pipeline(StandardScaler(), centres(), Ridge()), NUMBERS),
-    )
-    yield from of("MiniBatchKMeans", clusters=(lambda: cluster.MiniBatchKMeans(4, n_init=1, random_state=0), NUMBERS))
+    for entry in (
+        *of(
+            "KMeans",
+            clusters=(centres, NUMBERS),
+            scaled=(_scaled(centres), NUMBERS),
+            before_a_line=(lambda: make_pipeline(StandardScaler(), centres(), Ridge()), NUMBERS),
+        ),
+        *of("MiniBatchKMeans", clusters=(lambda: cluster.MiniBatchKMeans(4, n_init=1, random_state=0), NUMBERS)),
+    ):
+        yield replace(entry, said=_of_doubles)  # fitted on doubles it does not take float32
+
+
+def _of_doubles(model, rows):
+    return by_methods(model, rows.astype(np.float64))
 
 
 def _networks() -> Iterator[Entry]:

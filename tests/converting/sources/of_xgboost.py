@@ -53,10 +53,12 @@ def _regressors() -> Iterator[Entry]:
         yield _of("XGBRegressor", name, data, fitted(lambda asked=objective: xgboost.XGBRegressor(objective=asked, **_FEW)))
     for name, data, asked in (
         ("missing values", with_gaps(NUMBERS), {}),
-        ("missing is 0", NUMBERS, {"missing": 0.0}),
         ("base score", NUMBERS, {"base_score": -7.5}),
         ("two targets", TWO_NUMBERS, {}),
         ("frame", NUMBER_FRAME, {}),
+        ("a quantile", NUMBERS, {"objective": "reg:quantileerror", "quantile_alpha": 0.8}),
+        ("two quantiles", NUMBERS, {"objective": "reg:quantileerror", "quantile_alpha": np.asarray([0.2, 0.8])}),
+        ("vectors in leaves", TWO_NUMBERS, {"multi_strategy": "multi_output_tree", "tree_method": "hist"}),
         ("several trees a round", NUMBERS, {"num_parallel_tree": 3, "subsample": 0.8}),
     ):
         yield _of("XGBRegressor", name, data, fitted(lambda asked=asked: xgboost.XGBRegressor(**_FEW, **asked)))
@@ -112,21 +114,12 @@ def _classes(model: xgboost.Booster, rows: Any) -> dict[str, np.ndarray]:
 
 
 def refusals() -> Iterator[Refusal]:
-    for what, names, data, fit in (
-        ("DART", "dart", NUMBERS, fitted(lambda: xgboost.XGBRegressor(booster="dart", **_FEW))),
-        ("quantile", "quantile", NUMBERS, fitted(_quantile)),
-        (
-            "categorical splits",
-            "categor",
-            _categorical(),
-            fitted(lambda: xgboost.XGBRegressor(enable_categorical=True, **_FEW)),
-        ),
+    for what, names, data, make in (
+        ("DART", "dart", NUMBERS, lambda: xgboost.XGBRegressor(booster="dart", **_FEW)),
+        ("missing values that are no NaN", "missing", NUMBERS, lambda: xgboost.XGBRegressor(missing=0.0, **_FEW)),
+        ("categorical splits", "categor", _categorical(), lambda: xgboost.XGBRegressor(enable_categorical=True, **_FEW)),
     ):
-        yield Refusal(library="XGBoost", what=what, names=names, data=data, fit=fit)
-
-
-def _quantile() -> xgboost.XGBRegressor:
-    return xgboost.XGBRegressor(objective="reg:quantileerror", quantile_alpha=0.5, **_FEW)
+        yield Refusal(library="XGBoost", what=what, names=names, data=data, fit=fitted(make))
 
 
 def _categorical() -> Data:

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
+from sklearn.preprocessing import FunctionTransformer
 
 from tests.converting.sources.data import NUMBERS, THREE, TWO, Data
 from tests.converting.sources.entry import Refusal, fitted
@@ -44,7 +44,6 @@ def refusals() -> Iterator[Refusal]:
         ("GaussianProcessRegressor", "GaussianProcessRegressor", NUMBERS, GaussianProcessRegressor),
         ("CountVectorizer", "CountVectorizer", WORDS, lambda: make_pipeline(CountVectorizer(), LogisticRegression())),
         ("TfidfVectorizer", "TfidfVectorizer", WORDS, lambda: make_pipeline(TfidfVectorizer(), LogisticRegression())),
-        ("PolynomialFeatures", "PolynomialFeatures", TWO, lambda: make_pipeline(PolynomialFeatures(), LogisticRegression())),
         ("A transformer of one's own", "Doubled", TWO, lambda: make_pipeline(Doubled(), LogisticRegression())),
         (
             "A function of one's own",

@@ -49,7 +49,7 @@ def tried(entry: Entry, folder: Path) -> Outcome:
         asked = 0
         worst = 0.0
         for rows in _all_rows(entry, converted.path):
-            worst = max(worst, _apart(saved.predict_rows(source.inputs(rows)), entry.asked(model, rows)))
+            worst = max(worst, _apart(saved.predict_rows(source.inputs(rows)), entry.asked(model, _in_doubles(rows))))
             asked += len(rows)
     return Outcome(rows=asked, worst=worst)
 
@@ -65,6 +65,13 @@ def _all_rows(entry: Entry, path: Path) -> Iterator[Any]:
         at_splits = beside_splits(path, held.astype(kind))
         if len(at_splits):
             yield at_splits
+
+
+def _in_doubles(rows: Any) -> Any:
+    """The same numbers: a scaler that is given float32 computes in it, which no Core ML file tells from float64 input."""
+    if not isinstance(rows, pd.DataFrame):
+        return rows.astype(np.float64)
+    return rows.astype({name: np.float64 for name in rows.columns if pd.api.types.is_float_dtype(rows[name])})
 
 
 def _apart(got: Said, want: Said) -> float:
