@@ -15,6 +15,8 @@ from mlpublish.converting.quiet import silence
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
 
+_LARGEST = 2**24  # numbers of one column's table: 4096 categories, one-hot
+
 _UNHEARD_OF = "\x00 none of the categories"
 
 
@@ -50,6 +52,7 @@ def _encoded(step: Any, x: Node, widths: list[int], *, refuses: bool) -> Node:
         refuses: whether the library refuses a category that it does not know.
     """
     columns = [_values(step, categories) for categories in step.categories_]
+    _check_sizes(step, columns, widths)
     longest = max(len(categories) for categories in columns)
     rows = [[categories[min(row, len(categories) - 1)] for categories in columns] for row in range(longest)]
     tables = _asked(step, rows, widths)
@@ -94,14 +97,27 @@ def _asked(step: Any, rows: list[list[Any]], widths: list[int]) -> list[Doubles]
         cells[place, :] = row
     with silence():  # it warns of names that an array has none of, and of categories that it does not know
         made = step.transform(cells)
-    whole = np.asarray(made.toarray() if hasattr(made, "toarray") else made, dtype=np.float64)
-    if whole.shape[1] != sum(widths):
+    if made.shape[1] != sum(widths):
         raise ConversionError(
-            f"{class_name(type(step))} gives {whole.shape[1]} columns where its attributes tell of {sum(widths)}.",
+            f"{class_name(type(step))} gives {made.shape[1]} columns where its attributes tell of {sum(widths)}.",
             remedy="Fit it again with the installed scikit-learn.",
             field="categories_",
         )
-    return np.split(whole, np.cumsum(widths)[:-1], axis=1)
+    ends = np.cumsum(widths).tolist()
+    whole = made.tocsc() if hasattr(made, "tocsc") else np.asarray(made)  # sparse: a table for each, never one of all
+    parts = [whole[:, end - width : end] for width, end in zip(widths, ends, strict=True)]
+    return [np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64) for part in parts]
+
+
+def _check_sizes(step: Any, columns: list[list[Any]], widths: list[int]) -> None:
+    for place, (categories, width) in enumerate(zip(columns, widths, strict=True)):
+        if len(categories) * width > _LARGEST:
+            raise ConversionError(
+                f"{class_name(type(step))} makes {width} columns of the {len(categories)} categories of column {place}, which "
+                "is more than a phone should hold.",
+                remedy="Fit it with max_categories= or min_frequency=, or use an OrdinalEncoder or a TargetEncoder.",
+                field="categories_",
+            )
 
 
 def _stranger(categories: list[Any]) -> Any:

@@ -153,6 +153,15 @@ def test_texts_of_an_array_are_refused():
         of(model)
 
 
+def test_a_category_per_row_is_refused_with_what_to_do():
+    model = OneHotEncoder().fit(np.arange(5000)[:, np.newaxis])
+    with pytest.raises(ConversionError, match="5000 columns of the 5000 categories of column 0") as refused:
+        of(model)
+    assert "max_categories" in refused.value.remedy
+    few = OneHotEncoder(max_categories=10).fit(np.arange(5000)[:, np.newaxis] % 60)
+    assert of(few).ends[0].width == 10
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.float32, np.bool_])
 def test_numbers_of_any_type_are_categories(kind):
     rows = np.array([[0], [1], [1]]).astype(kind)
