@@ -67,7 +67,7 @@ def number_of(node: Node, name: str) -> Number | None:
     if isinstance(of, Linear) and of.width == 1:
         return Number(of=of.of, make=partial(_line, of, is_logistic), writes=value)
     if isinstance(node, SupportVectors) and not node.counts:
-        return Number(of=node.of, make=partial(_machine, node), writes=value)
+        return Number(of=node.of, make=partial(_machine, node), writes=value, in_floats=False)
     return None
 
 
@@ -90,7 +90,7 @@ def probabilities_of(node: Node, classes: Labels) -> Classes | None:
 
 def label_of(node: Node, classes: Labels) -> Classes | None:
     """The classifier that gives the label of the largest score; None if an ML Program has to."""
-    if isinstance(node, Votes) and isinstance(node.of, SupportVectors):
+    if isinstance(node, Votes) and isinstance(node.of, SupportVectors) and node.of.counts:
         return Classes(of=node.of.of, make=partial(_votes, node.of, classes))
     if isinstance(node, Linear) and second_of(node) is None:
         make = _logistic if node.width == 1 else _largest

@@ -10,10 +10,10 @@ from pathlib import Path
 from mlpublish.converting.graph.algebra import Normalised
 from mlpublish.converting.graph.answer import Answer, Number, Predicted
 from mlpublish.converting.graph.columnwise import Imputed, Lookup, Scaled
-from mlpublish.converting.graph.machines import Trees
+from mlpublish.converting.graph.machines import SupportVectors, Trees
 from mlpublish.converting.graph.node import Array, Join, Node, Pick, walked
 from mlpublish.converting.source import LABEL, PROBABILITIES
-from mlpublish.converting.writing import columns, trees
+from mlpublish.converting.writing import columns, machines, trees
 from mlpublish.converting.writing.features import Kind, Value
 from mlpublish.converting.writing.rewriting import changed, is_one_hot, with_ends
 from mlpublish.coreml.schema import Message
@@ -66,6 +66,8 @@ class Line:
                 return node.of_texts
             case Normalised():
                 return node.norm in ("l1", "l2") and self.is_classic(node.of)
+            case SupportVectors():
+                return not node.counts and self.is_classic(node.of)
             case Join() | Pick() | Scaled() | Imputed() | Trees():
                 return all(self.is_classic(each) for each in node.reads)
         return False
@@ -112,14 +114,14 @@ class Line:
             node = waiting.pop(0)
             if self.is_classic(node):
                 continue
-            if isinstance(node, Trees | Join) or not self._can_compute(node):
+            if isinstance(node, Join) or is_machine(node) or not self._can_compute(node):
                 waiting.extend(node.reads)
             else:
                 found[id(node)] = node
         return list(found.values())
 
     def _can_compute(self, node: Node) -> bool:
-        return all(self.is_classic(each) for each in walked(node) if isinstance(each, Trees))
+        return all(self.is_classic(each) for each in walked(node) if is_machine(each))
 
     def add_program(self, answer: Answer, *, label: str = LABEL, probabilities: str = PROBABILITIES) -> None:
         """An ML Program that reads one array of what classic stages and inputs give."""
@@ -149,7 +151,7 @@ class Line:
             if id(node) in seen:
                 continue
             seen.add(id(node))
-            if id(node) in self._known or isinstance(node, Trees) or (isinstance(node, Lookup) and node.of_texts):
+            if id(node) in self._known or is_machine(node) or (isinstance(node, Lookup) and node.of_texts):
                 found[id(node)] = node
             else:
                 waiting.extend(node.reads)
@@ -171,6 +173,9 @@ class Line:
             case Trees():
                 make = partial(trees.regressor, self.values(node.of), node)
                 return self._stage(make, name or self.fresh("sums"), Kind.DOUBLE if node.width == 1 else Kind.DOUBLES, node)
+            case SupportVectors():
+                make = partial(machines.support_vectors, self.values(node.of), node)
+                return self._stage(make, name or self.fresh("decision"), Kind.DOUBLE, node)
             case Lookup():
                 return self._looked_up(node, name or self.fresh("encoded"))
             case Scaled():
@@ -209,6 +214,11 @@ class Line:
         writes = Value(name=name, kind=kind, width=node.width)
         self.add(partial(make, writes))
         return writes
+
+
+def is_machine(node: Node) -> bool:
+    """Whether only a classic stage gives a node: splits are exact in doubles alone, and so are sums of kernels."""
+    return isinstance(node, Trees) or (isinstance(node, SupportVectors) and not node.counts)
 
 
 def program_alone(answer: Answer, leaves: tuple[Node, ...], target: str) -> Built:

@@ -18,7 +18,7 @@ from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, wal
 from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES
 from mlpublish.converting.writing import heads
 from mlpublish.converting.writing.features import Kind, Value, declare, new_model
-from mlpublish.converting.writing.line import Build, Line, program_alone
+from mlpublish.converting.writing.line import Build, Line, is_machine, program_alone
 from mlpublish.converting.writing.rewriting import rewritten
 from mlpublish.converting.writing.saving import in_own_file, save
 from mlpublish.coreml.schema import Message
@@ -138,7 +138,7 @@ class _Planner:
 
     def _is_one_program(self) -> bool:
         """Whether an ML Program, alone, is the whole file."""
-        if self._texts or any(isinstance(each, Trees) for each in walked(*self._answer.ends)):
+        if self._texts or any(is_machine(each) for each in walked(*self._answer.ends)):
             return False
         if isinstance(self._answer, Predicted):
             node = heads.only_number(self._answer)

@@ -12,9 +12,10 @@ import numpy as np
 from mlpublish.converting.graph.algebra import Combined, Sum
 from mlpublish.converting.graph.answer import Answer, Classified
 from mlpublish.converting.graph.columnwise import Lookup
-from mlpublish.converting.graph.machines import Trees
+from mlpublish.converting.graph.machines import SupportVectors, Trees, Votes
 from mlpublish.converting.graph.node import Join, Node
 from mlpublish.converting.writing.folding import folded
+from mlpublish.converting.writing.pairs import in_pairs, voting
 
 Change = Callable[[Node], Node]
 
@@ -69,9 +70,16 @@ def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
     def change(node: Node) -> Node:
         if isinstance(node, Trees):
             return folded(node, inputs)
+        if isinstance(node, SupportVectors):
+            return in_pairs(node)
         return _in_two(node) if isinstance(node, Lookup) and node.of_texts else node
 
-    return with_ends(answer, changed(answer.ends, change))
+    made = changed(answer.ends, change)
+    machine = voting(answer)
+    if machine is not None:
+        here = replace(machine, of=made[id(machine.of)])
+        made[id(answer.ends[0])] = Votes(of=here, classes=len(machine.counts))
+    return with_ends(answer, made)
 
 
 def is_one_hot(node: Lookup) -> bool:
