@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from mlpublish.converting.graph.answer import Classified, nodes_of
 from mlpublish.converting.graph.node import Array, Column, Pick
@@ -163,6 +165,36 @@ def test_neighbouring_columns_of_one_array_are_picked_at_once():
     node = assert_transforms(step)
     assert isinstance(node, Pick)
     assert node.places == (0, 2, 3)
+
+
+_NUMBERS = (
+    lambda: SimpleImputer(strategy="median", add_indicator=True),
+    lambda: make_pipeline(SimpleImputer(), StandardScaler()),
+    lambda: make_pipeline(MinMaxScaler(), SimpleImputer(strategy="constant", fill_value=-1.0)),
+    lambda: make_pipeline(SimpleImputer(strategy="most_frequent"), KBinsDiscretizer(2, strategy="uniform")),
+    lambda: "drop",
+)
+_TEXTS = (
+    lambda: OneHotEncoder(handle_unknown="ignore", drop="if_binary"),
+    lambda: OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-3, encoded_missing_value=-2),
+    lambda: make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(max_categories=2)),
+    lambda: make_pipeline(SimpleImputer(strategy="constant", fill_value="gas"), OneHotEncoder(handle_unknown="ignore")),
+)
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    st.lists(st.tuples(st.sampled_from(_NUMBERS), st.sets(st.sampled_from(["size", "rooms", "lift"]), min_size=1)), max_size=2),
+    st.lists(
+        st.tuples(st.sampled_from(_TEXTS), st.sets(st.sampled_from(["city", "heating"]), min_size=1)), min_size=1, max_size=2
+    ),
+    st.sampled_from(["drop", "columns scaled"]),
+)
+def test_any_columns_to_any_transformers(numbers, texts, remainder):
+    parts = [(made(), sorted(columns)) for made, columns in [*numbers, *texts]]
+    step = make_column_transformer(*parts, remainder="drop", sparse_threshold=0)
+    model = step if remainder == "drop" else make_pipeline(step, StandardScaler())
+    assert_agrees(model.fit(HOMES))
 
 
 REFUSED = {
