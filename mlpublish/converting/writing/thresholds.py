@@ -219,11 +219,11 @@ def _boundary(asks: Callable[[Doubles], Flags], chain: Chain, shape: tuple[int, 
     """The last double on the lower side of each split, and whether that side is its yes."""
     low = np.full(shape, _order(np.asarray(-_LARGEST)))
     high = -low
-    for end, other in ((low, high), (high, low)):  # where a logarithm is no number, nothing is asked
+    for end, other, inwards in ((low, high, 1), (high, low, -1)):  # where a logarithm is no number, nothing is asked
         nothing = np.isnan(chain(_double(end)))
         if nothing.any():
             edge = _last(lambda at: np.isnan(chain(_double(at))), end, other)
-            end[nothing] = (edge + np.sign(other - end))[nothing]
+            end[nothing] = edge[nothing] + inwards
     below, above = asks(chain(_double(low))), asks(chain(_double(high)))
     last = _last(lambda at: asks(chain(_double(at))), low, high)
     return np.where(below == above, _LARGEST, _double(last)), below

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
+
 from mlpublish.converting.graph.answer import Labels
-from mlpublish.converting.graph.machines import LEAF, Tree, Trees
+from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
 from mlpublish.converting.source import LABEL, PROBABILITIES
 from mlpublish.converting.writing.features import Kind, Value, declare, declare_classes, declare_number, new_model, set_labels
+from mlpublish.converting.writing.packing import packed
 from mlpublish.converting.writing.thresholds import for_doubles, for_floats
 from mlpublish.coreml.schema import Message, schema
 
@@ -23,6 +26,18 @@ class Transform(StrEnum):
     NONE = "NoTransform"
     SOFTMAX = "Classification_SoftMax"
     LOGISTIC = "Regression_Logistic"
+
+
+_EMPTY = Tree(
+    feature=np.array([LEAF]),
+    threshold=np.zeros(1),
+    mode=(Mode.LESS_OR_EQUAL,),
+    yes=np.array([LEAF]),
+    no=np.array([LEAF]),
+    missing_goes_yes=np.zeros(1, dtype=np.bool_),
+    values=np.zeros((1, 1)),
+)
+"""What stands for an ensemble without trees: its base alone is the answer."""
 
 
 def regressor(reads: Sequence[Value], node: Trees, writes: Value, transform: Transform = Transform.NONE) -> Message:
@@ -56,27 +71,12 @@ def _fill(stage: Message, holder: Message, reads: Sequence[Value], node: Trees, 
     holder.postEvaluationTransform = schema("TreeEnsemble").TreeEnsemblePostEvaluationTransform.Value(transform)
     holder.treeEnsemble.numPredictionDimensions = node.width
     holder.treeEnsemble.basePredictionValue.extend(node.base)
-    for number, tree in enumerate(_at_border(reads, node)):
-        _add_tree(holder.treeEnsemble, number, tree)
+    for part in packed(_at_border(reads, node) or (_EMPTY,)):
+        holder.treeEnsemble.MergeFromString(part)
 
 
 def _at_border(reads: Sequence[Value], node: Trees) -> tuple[Tree, ...]:
     """The trees, which get numbers that their library did not round."""
-    if not node.rounds:
+    if not node.rounds or not node.trees:
         return node.trees
     return for_floats(node.trees) if all(each.kind is Kind.FLOATS for each in reads) else for_doubles(node.trees)
-
-
-def _add_tree(parameters: Message, number: int, tree: Tree) -> None:
-    for place, feature in enumerate(tree.feature.tolist()):
-        node = parameters.nodes.add(treeId=number, nodeId=place)
-        if feature == LEAF:
-            node.nodeBehavior = node.LeafNode
-            for result, value in zip(tree.adds_to, tree.values[place].tolist(), strict=True):
-                node.evaluationInfo.add(evaluationIndex=result, evaluationValue=value)
-            continue
-        node.nodeBehavior = getattr(node, tree.mode[place])
-        node.branchFeatureIndex = feature
-        node.branchFeatureValue = tree.threshold[place]
-        node.trueChildNodeId, node.falseChildNodeId = int(tree.yes[place]), int(tree.no[place])
-        node.missingValueTracksTrueChild = bool(tree.missing_goes_yes[place])
