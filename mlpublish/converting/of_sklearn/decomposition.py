@@ -36,7 +36,8 @@ def _independent(step: Any, x: Node) -> Node:
 def _factors(step: Any, x: Node) -> Node:
     """FactorAnalysis: the factors' means, given the row."""
     loadings = _components(step)
-    weighed = loadings / finite(step.noise_variance_, step, "noise_variance_")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weighed = finite(loadings / finite(step.noise_variance_, step, "noise_variance_"), step, "noise_variance_")
     covariance = np.linalg.inv(np.eye(len(loadings)) + weighed @ loadings.T)
     return _projected(_centred(step, x), covariance @ weighed)
 

@@ -14,7 +14,7 @@ from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.columnwise import Function, Scaled
 from mlpublish.converting.graph.node import Doubles, Node, joined, picked
 from mlpublish.converting.of_sklearn.functions import applied
-from mlpublish.converting.of_sklearn.reading import Reader, classified, decided, finite, labels_of, predicted
+from mlpublish.converting.of_sklearn.reading import Reader, classified, decided, finite, labels_of, not_read, predicted
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
 
@@ -100,12 +100,14 @@ def _decisions(step: Any, x: Node) -> Node:
 
 def _second_classes(step: Any, x: Node) -> Node:
     """Each estimator's probability of its own class."""
-    found = [classified(each, x).probabilities for each in step.estimators_]
-    return _beside([_second(node) for node in found if node is not None])
+    return _beside([_second_class(each, x) for each in step.estimators_])
 
 
-def _second(likely: Node) -> Node:
+def _second_class(step: Any, x: Node) -> Node:
     """The second of two probabilities: what the pair was made of, if it was made of one."""
+    likely = classified(step, x).probabilities
+    if likely is None:
+        raise not_read(step, "predict_proba")
     made = isinstance(likely, Linear) and likely.weights.tolist() == [[-1], [1]] and likely.offset.tolist() == [1, 0]
     return likely.of if isinstance(likely, Linear) and made else picked(likely, (1,))
 

@@ -16,7 +16,12 @@ from tests.converting.graphs import values
 
 know_all()
 
-OLD = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 8)
+VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+OLD = VERSION < (1, 8)
+"""LogisticRegression has multi_class."""
+
+DIVIDES_BY_0 = VERSION < (1, 9)
+"""One against the rest has no probabilities where all are 0."""
 
 _R = np.random.default_rng(7)
 ROWS = _R.normal(size=(60, 4)) * [1, 10, 0.1, 3] + [0, 30, 0, -5]
@@ -58,7 +63,7 @@ def assert_classifies(model: Any, rows: np.ndarray = HELD_OUT) -> Classified:
     assert (answer.probabilities is not None) == hasattr(model, "predict_proba")
     if answer.probabilities is not None:
         got, wanted = values(answer.probabilities, rows), asked(model.predict_proba, rows)
-        if OLD:  # it divides 0 by 0 where later releases say something
+        if DIVIDES_BY_0:
             got = np.where(np.isnan(wanted), np.nan, got)
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
     if hasattr(model, "decision_function") and can(model, "decide"):

@@ -49,6 +49,13 @@ def test_whitening_holds_a_component_without_variance():
     assert_transforms(model, rows)
 
 
+def test_a_factor_without_noise_is_refused():
+    model = FactorAnalysis(n_components=2, max_iter=5, tol=10.0).fit(ROWS)
+    model.noise_variance_[1] = 0
+    with pytest.raises(ConversionError, match="FactorAnalysis.noise_variance_ holds NaN or infinity"):
+        of(model, method=transformed)
+
+
 @pytest.mark.parametrize("attribute", ["components_", "mean_", "explained_variance_"])
 def test_numbers_that_are_not_finite_are_refused(attribute):
     model = PCA(n_components=2, whiten=True).fit(ROWS)

@@ -3,7 +3,10 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import linear_model as lm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC
@@ -17,7 +20,6 @@ from tests.converting.of_sklearn.agreeing import HELD_OUT, OLD, ROWS, THREE, TWO
 CALM = (ROWS - ROWS.mean(axis=0)) / ROWS.std(axis=0)
 NEAR = np.vstack([HELD_OUT, CALM, CALM * 1e-6, CALM * 300])
 
-# multi_class is gone since scikit-learn 1.8
 _NEW_CV = {} if OLD else {"use_legacy_attributes": False, "l1_ratios": (0,), "scoring": "accuracy"}
 CLASSIFIERS = {
     "LogisticRegression": lm.LogisticRegression(),
@@ -116,3 +118,21 @@ def test_coefficients_for_other_classes_are_refused():
 
 def test_a_model_that_was_made_sparse_is_read():
     assert_classifies(fitted(lm.SGDClassifier(random_state=0, penalty="l1", loss="log_loss"), THREE).sparsify(), NEAR)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 6), st.floats(-2, 4), st.sampled_from(["log_loss", "hinge"])
+)
+def test_any_classifier_by_descent_is_its_decisions(seed, classes, width, power, loss):
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(30, width)) * 10**power
+    model = fitted(lm.SGDClassifier(loss=loss, random_state=seed % 100, max_iter=3), np.arange(30) % classes, rows)
+    assert_classifies(model, random.normal(size=(20, width)) * 10**power)
+
+
+def test_a_model_that_was_fitted_on_a_frame_is_asked_without_its_names():
+    frame = pd.DataFrame(CALM, columns=list("abcd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert of(lm.RidgeClassifier().fit(frame, THREE)).classes == (0, 1, 2)

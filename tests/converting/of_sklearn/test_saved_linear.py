@@ -31,7 +31,7 @@ from sklearn.svm import LinearSVC
 from mlpublish.converting.convert import convert
 from mlpublish.converting.from_sklearn import SklearnSource
 from mlpublish.coreml.evaluate import load
-from tests.converting.of_sklearn.agreeing import AMOUNT, OLD, ROWS, THREE, TWO, asked
+from tests.converting.of_sklearn.agreeing import AMOUNT, DIVIDES_BY_0, ROWS, THREE, TWO, asked
 
 CALM = (ROWS - ROWS.mean(axis=0)) / ROWS.std(axis=0)
 HELD_OUT = np.vstack([CALM[::3] * 1.1, -CALM[::5], CALM[::7] * 20, np.zeros((1, 4))])
@@ -86,7 +86,7 @@ def assert_same(got, model, rows):
         assert ("classProbability" in got) == hasattr(model, "predict_proba")
         if "classProbability" in got:
             wanted = asked(model.predict_proba, rows)
-            told = ~np.isnan(wanted).any(axis=1) if OLD else np.full(len(rows), True)  # it divides 0 by 0 there
+            told = ~np.isnan(wanted).any(axis=1) if DIVIDES_BY_0 else np.full(len(rows), True)
             np.testing.assert_allclose(got["classProbability"][told], wanted[told], atol=1e-5)
         return
     wanted = asked(model.predict if hasattr(model, "predict") else model.transform, rows)

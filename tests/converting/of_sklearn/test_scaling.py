@@ -10,7 +10,7 @@ from mlpublish.converting.graph.node import Array
 from mlpublish.converting.of_sklearn.reading import transformed
 from mlpublish.errors import ConversionError
 from tests.converting.graphs import values
-from tests.converting.of_sklearn.agreeing import HELD_OUT, OLD, ROWS, asked, assert_transforms, of
+from tests.converting.of_sklearn.agreeing import HELD_OUT, ROWS, asked, assert_transforms, of
 
 CONSTANT = np.column_stack([ROWS, np.full(len(ROWS), 3.0)])
 """With a column that has no spread."""
@@ -32,7 +32,7 @@ SCALERS = {
     "RobustScaler, neither": RobustScaler(with_centering=False, with_scaling=False),
     "RobustScaler, unit variance": RobustScaler(unit_variance=True, quantile_range=(10.0, 70.0)),
 }
-if not OLD:
+if "clip" in MaxAbsScaler().get_params():
     SCALERS["MaxAbsScaler, clip"] = MaxAbsScaler(clip=True)
 OTHERS = {
     "Normalizer": Normalizer(),
