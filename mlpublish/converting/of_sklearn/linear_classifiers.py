@@ -78,7 +78,7 @@ def _logistic(step: Any, x: Node) -> Classified:
     multi_class = step.get_params(deep=False).get("multi_class")  # gone since scikit-learn 1.8
     if multi_class is None:
         return softmax(step, x)
-    if multi_class == "ovr" or (multi_class in ("auto", "deprecated") and _splits_classes(step)):
+    if multi_class in ("ovr", "warn") or (multi_class in ("auto", "deprecated") and _splits_classes(step)):
         return sigmoids(step, x)
     if len(step.classes_) > 2:
         return softmax(step, x)

@@ -52,7 +52,7 @@ def test_whitening_holds_a_component_without_variance():
 def test_a_factor_without_noise_is_refused():
     model = FactorAnalysis(n_components=2, max_iter=5, tol=10.0).fit(ROWS)
     model.noise_variance_[1] = 0
-    with pytest.raises(ConversionError, match="FactorAnalysis.noise_variance_ holds NaN or infinity"):
+    with pytest.raises(ConversionError, match=r"FactorAnalysis.noise_variance_ holds NaN or infinity"):
         of(model, method=transformed)
 
 

@@ -77,6 +77,7 @@ def test_a_transformed_target_is_turned_back(model, target):
     assert_predicts(model.fit(CALM, target), CALM)
 
 
+@pytest.mark.filterwarnings("ignore:The provided functions")
 @pytest.mark.parametrize(
     ("model", "match"),
     [
