@@ -117,4 +117,6 @@ def numbers_apart(pair: Pair) -> tuple[float, float]:
 
 
 def _same_choice(got: NDArray[np.generic], want: NDArray[np.generic]) -> float:
-    return float(np.mean(np.argmax(got, axis=1) == np.argmax(want, axis=1)))
+    """The share of rows whose largest column is a largest one of the other side too, which may have several."""
+    chosen = np.take_along_axis(want, np.argmax(got, axis=1, keepdims=True), axis=1)
+    return float(np.mean(chosen == want.max(axis=1, keepdims=True)))

@@ -68,6 +68,12 @@ def test_labels_and_choices_are_shares():
     assert difference(_answers(table), _answers(table)).labels is None
 
 
+def test_of_equal_scores_any_may_be_the_choice():
+    want = _answers([[0.5, 0.5, 0.0], [0.2, 0.4, 0.4]], scores=("p",))
+    assert difference(_answers([[0.5, 0.5 + 1e-16 * 4, 0.0], [0.2, 0.4, 0.4]], scores=("p",)), want).labels == 1
+    assert difference(_answers([[0.5, 0.5, 0.0], [0.41, 0.4, 0.4]], scores=("p",)), want).labels == 0.5
+
+
 def test_an_output_that_is_missing_or_of_another_size_is_refused():
     with pytest.raises(ConversionError, match="no output 'p'"):
         difference(Answers(outputs={}), _answers([[1.0]]))
