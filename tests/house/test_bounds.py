@@ -33,7 +33,7 @@ def test_the_torch_tests_cannot_be_skipped_in_ci() -> None:
     assert os.environ.get("CI") != "true" or find_spec("torch") is not None, "pip install 'mlpublish[test]' brings torch here"
 
 
-@pytest.mark.parametrize("module", ["xgboost", "keyring"])
+@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "skops", "keyring"])
 def test_the_tests_of_an_extra_cannot_be_skipped_in_ci(module: str) -> None:
     assert os.environ.get("CI") != "true" or find_spec(module) is not None, "pip install 'mlpublish[test]' brings it"
 
