@@ -166,8 +166,12 @@ def _predict(model: Any, x: Node) -> Node:
     return cast(Predicted, _read(model, x)).numbers[0].node
 
 
+def _decide(model: Any, x: Node) -> Node:
+    return trees_of_lightgbm.decision(parsed(_booster(model).model_to_string()), x)
+
+
 READERS: Mapping[str, Reader] = {
-    "lightgbm.sklearn.LGBMClassifier": Reader(classify=_classify),
+    "lightgbm.sklearn.LGBMClassifier": Reader(classify=_classify, decide=_decide),
     "lightgbm.sklearn.LGBMRegressor": Reader(predict=_predict),
     "lightgbm.sklearn.LGBMRanker": Reader(predict=_predict),
 }

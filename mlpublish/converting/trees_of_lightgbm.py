@@ -95,7 +95,7 @@ def read(model: TextModel, x: Node, *, labels: Labels | None) -> Answer:
         ConversionError: something in it is not converted; the error names it and what works.
     """
     _check(model)
-    sums = _sums(model, x)
+    sums = _sums(model, x, _scale(model))
     result = _objective(model).answer(sums)
     if labels is None:
         return Predicted(numbers=(Number(name=PREDICTION, node=result),))
@@ -106,14 +106,21 @@ def read(model: TextModel, x: Node, *, labels: Labels | None) -> Answer:
     return Classified(classes=labels, scores=scores, probabilities=result)
 
 
+def decision(model: TextModel, x: Node) -> Node:
+    """The raw score: the leaves' sum, before an objective makes an answer of it, and not averaged.
+
+    Raises:
+        ConversionError: as for ``read``.
+    """
+    _check(model)
+    return _sums(model, x, 1.0)
+
+
 def _objective(model: TextModel) -> Objective:
     return _SQUARED if "sqrt" in model.objective.split() else OBJECTIVES[objective_of(model)]
 
 
-def _sums(model: TextModel, x: Node) -> Trees:
-    scale = _sigmoid(model)
-    if model.averaged:
-        scale /= len(model.trees) // model.results
+def _sums(model: TextModel, x: Node, scale: float) -> Trees:
     of, nodes = asked([_splits(tree) for tree in model.trees], x)
     return Trees(
         of=of,
@@ -127,10 +134,10 @@ def _sums(model: TextModel, x: Node) -> Trees:
     )
 
 
-def _sigmoid(model: TextModel) -> float:
-    """What binary objectives multiply the sum by."""
+def _scale(model: TextModel) -> float:
+    """What the sum is multiplied by: binary objectives have a number for that, and forests take the mean of their rounds."""
     told = dict(each.partition(":")[::2] for each in model.objective.split()[1:])
-    return float(told.get("sigmoid", 1.0))
+    return float(told.get("sigmoid", 1.0)) / (len(model.trees) // model.results if model.averaged else 1)
 
 
 def _splits(tree: TextTree) -> Splits:
