@@ -24,6 +24,12 @@ _PASSES = (
 """Of coremltools' passes those that leave the arithmetic as it is written; others multiply by a rounded reciprocal where a
 division stands, or add up constants."""
 
+RESERVED = frozenset(
+    """any bool program func tensor list dict tuple true false string state
+    bf16 fp16 fp32 fp64 int8 int16 int32 int64 uint8 uint16 uint32 uint64""".split()  # noqa: SIM905
+)
+"""Words of the language MIL, which no input or output of a program can be called; classic models and pipelines can."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -53,7 +59,8 @@ def build(
 
     Args:
         answer: of a classification, scores and probabilities are one node, with a number for each class.
-        leaves: what the graph begins with, one ``Array`` or ``Column`` nodes, in the order in which the inputs are declared.
+        leaves: what the graph begins with, one ``Array`` or ``Column`` nodes, in the order in which the inputs are declared;
+            no name is ``RESERVED``.
         alone: whether it is the whole file, with rows (1, width) as inputs and outputs; a pipeline's stages hand on (width,).
         target: the deployment target, such as ``iOS16``.
         feature: the array input's name.

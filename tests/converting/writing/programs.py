@@ -43,9 +43,10 @@ def differences(
     folder: Path, nodes: Mapping[str, Node], rows: Rows, *, backend: str = "numpy", target: str = "iOS16"
 ) -> dict[str, float]:
     """How far one program for all nodes is from each node in doubles, beside the larger of 1 and the number."""
-    numbers = tuple(Number(name=name, node=node) for name, node in nodes.items())
-    got = asked(saved(folder, Predicted(numbers=numbers), target=target), rows, backend=backend)
-    return {name: difference(got[name], values(node, as_read(rows))) for name, node in nodes.items()}
+    names = {name: f"output_{place}" for place, name in enumerate(nodes)}
+    answer = Predicted(numbers=tuple(Number(name=names[name], node=node) for name, node in nodes.items()))
+    got = asked(saved(folder, answer, target=target), rows, backend=backend)
+    return {name: difference(got[names[name]], values(node, as_read(rows))) for name, node in nodes.items()}
 
 
 def difference(got: np.ndarray, wanted: np.ndarray) -> float:

@@ -108,7 +108,7 @@ def test_a_number_is_looked_up(tmp_path, backend):
     rows = np.array([[3.0], [-1.5], [0.0], [-0.0], [2.0], [NAN], [math.inf]])
     assert set(differences(tmp_path, nodes, rows, backend=backend).values()) == {0.0}
     got = asked(tmp_path / "model.mlpackage", np.array([[0.1]]), backend=backend)
-    assert got["one"].tolist() == [[1.0]]  # as float32 has it, on both sides
+    assert got["output_3"].tolist() == [[1.0]]  # as float32 has it, on both sides
 
 
 def test_categories_that_float32_cannot_tell_apart_are_refused(tmp_path):
