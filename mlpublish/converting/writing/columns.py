@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mlpublish.converting.graph.node import Doubles
-from mlpublish.converting.writing.features import Value, declare, new_model
+from mlpublish.converting.writing.features import Kind, Value, declare, new_model
 from mlpublish.coreml.schema import Message
 
 
@@ -52,11 +52,12 @@ def normalizer(reads: Value, norm: str, writes: Value) -> Message:
     return stage
 
 
-def one_hot(reads: Value, categories: Sequence[str], refuses_unknown: bool, writes: Value) -> Message:
-    """1 at the place of a text, 0 elsewhere."""
+def one_hot(reads: Value, categories: Sequence[str | int], refuses_unknown: bool, writes: Value) -> Message:
+    """1 at the place of a text or a whole number, 0 elsewhere."""
     stage = _stage([reads], writes)
-    stage.oneHotEncoder.stringCategories.vector.extend(categories)
     encoder = stage.oneHotEncoder
+    held = encoder.stringCategories if reads.kind is Kind.TEXT else encoder.int64Categories
+    held.vector.extend(categories)
     encoder.handleUnknown = encoder.ErrorOnUnknown if refuses_unknown else encoder.IgnoreUnknown
     return stage
 

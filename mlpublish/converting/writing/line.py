@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mlpublish.converting.graph.algebra import Normalised
+from mlpublish.converting.graph.algebra import Linear, Normalised
 from mlpublish.converting.graph.answer import Answer, Number, Predicted
 from mlpublish.converting.graph.columnwise import Imputed, Lookup, Scaled
 from mlpublish.converting.graph.machines import SupportVectors, Trees
@@ -15,7 +15,8 @@ from mlpublish.converting.graph.node import Array, Join, Node, Pick, walked
 from mlpublish.converting.source import LABEL, PROBABILITIES
 from mlpublish.converting.writing import columns, machines, trees
 from mlpublish.converting.writing.features import Kind, Value
-from mlpublish.converting.writing.rewriting import changed, is_one_hot, with_ends
+from mlpublish.converting.writing.rewriting import changed, with_ends
+from mlpublish.converting.writing.texts import is_of_one_hot, is_one_hot
 from mlpublish.coreml.schema import Message
 
 
@@ -63,7 +64,9 @@ class Line:
             return True
         match node:
             case Lookup():
-                return node.of_texts
+                return node.of_texts or (is_one_hot(node) and isinstance(node.of, Lookup) and node.of.of_texts)
+            case Linear():
+                return is_of_one_hot(node)
             case Normalised():
                 return node.norm in ("l1", "l2") and self.is_classic(node.of)
             case SupportVectors():
@@ -176,6 +179,9 @@ class Line:
             case SupportVectors():
                 make = partial(machines.support_vectors, self.values(node.of), node)
                 return self._stage(make, name or self.fresh("decision"), Kind.DOUBLE, node)
+            case Linear():
+                make = partial(machines.linear, self.values(node.of), node)
+                return self._stage(make, name or self.fresh("found"), Kind.DOUBLE, node)
             case Lookup():
                 return self._looked_up(node, name or self.fresh("encoded"))
             case Scaled():
@@ -201,14 +207,14 @@ class Line:
         return values[0] if len(values) == 1 and values[0].kind is not Kind.WHOLE else self._joined(values, Kind.DOUBLES)
 
     def _looked_up(self, node: Lookup, name: str) -> Value:
-        (text,) = self.values(node.of)
-        keys = [str(key) for key in node.keys]
+        (reads,) = self.values(node.of)
         if is_one_hot(node):
-            make = partial(columns.one_hot, text, keys, node.unknown is None)
+            keys = [key if isinstance(key, str) else int(key) for key in node.keys]
+            make = partial(columns.one_hot, reads, keys, node.unknown is None)
             return self._stage(make, name, Kind.DOUBLES, node)
-        numbers = {key: int(number) for key, number in zip(keys, node.table[:, 0].tolist(), strict=True)}
+        numbers = {str(key): int(number) for key, number in zip(node.keys, node.table[:, 0].tolist(), strict=True)}
         unknown = None if node.unknown is None else int(node.unknown[0])
-        return self._stage(partial(columns.mapping, text, numbers, unknown), name, Kind.WHOLE, node)
+        return self._stage(partial(columns.mapping, reads, numbers, unknown), name, Kind.WHOLE, node)
 
     def _stage(self, make: Callable[[Value], Message], name: str, kind: Kind, node: Node) -> Value:
         writes = Value(name=name, kind=kind, width=node.width)

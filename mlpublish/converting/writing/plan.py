@@ -138,7 +138,7 @@ class _Planner:
 
     def _is_one_program(self) -> bool:
         """Whether an ML Program, alone, is the whole file."""
-        if self._texts or any(is_machine(each) for each in walked(*self._answer.ends)):
+        if self._texts or _cannot_be_called(self._leaves) or any(is_machine(each) for each in walked(*self._answer.ends)):
             return False
         if isinstance(self._answer, Predicted):
             node = heads.only_number(self._answer)
@@ -251,6 +251,13 @@ def _texts(answer: Answer) -> set[int]:
                     field="model",
                 )
     return found
+
+
+def _cannot_be_called(leaves: Sequence[Node]) -> bool:
+    """Whether a column has a name that no input of a program can have."""
+    from mlpublish.converting.writing.program import RESERVED
+
+    return any(isinstance(leaf, Column) and leaf.feature in RESERVED for leaf in leaves)
 
 
 def _needs_doubles(node: Node) -> bool:

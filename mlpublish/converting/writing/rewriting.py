@@ -7,8 +7,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from mlpublish.converting.graph.algebra import Combined, Sum
 from mlpublish.converting.graph.answer import Answer, Classified
 from mlpublish.converting.graph.columnwise import Lookup
@@ -16,6 +14,7 @@ from mlpublish.converting.graph.machines import SupportVectors, Trees, Votes
 from mlpublish.converting.graph.node import Join, Node
 from mlpublish.converting.writing.folding import folded
 from mlpublish.converting.writing.pairs import in_pairs, voting
+from mlpublish.converting.writing.texts import of_texts
 
 Change = Callable[[Node], Node]
 
@@ -72,7 +71,7 @@ def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
             return folded(node, inputs)
         if isinstance(node, SupportVectors):
             return in_pairs(node)
-        return _in_two(node) if isinstance(node, Lookup) and node.of_texts else node
+        return of_texts(node) if isinstance(node, Lookup) and node.of_texts else node
 
     made = changed(answer.ends, change)
     machine = voting(answer)
@@ -80,27 +79,6 @@ def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
         here = replace(machine, of=made[id(machine.of)])
         made[id(answer.ends[0])] = Votes(of=here, classes=len(machine.counts))
     return with_ends(answer, made)
-
-
-def is_one_hot(node: Lookup) -> bool:
-    """Whether a table is what a ``oneHotEncoder`` says: one place per key, nothing for what is unknown."""
-    return np.array_equal(node.table, np.eye(len(node.keys))) and (node.unknown is None or not node.unknown.any())
-
-
-def is_whole(node: Lookup) -> bool:
-    """Whether a table is what a ``categoricalMapping`` says: one whole number per key."""
-    held = node.table if node.unknown is None else np.vstack([node.table, node.unknown])
-    return node.width == 1 and bool(np.all(np.isfinite(held) & (held == np.rint(held)) & (np.abs(held) < 2.0**53)))
-
-
-def _in_two(node: Lookup) -> Node:
-    """A table of texts as their numbers, and a table of numbers, unless Core ML has it in one."""
-    if is_one_hot(node) or is_whole(node):
-        return node
-    count = len(node.keys)
-    unknown = None if node.unknown is None else np.array([float(count)])
-    places = replace(node, table=np.arange(count, dtype=np.float64)[:, np.newaxis], unknown=unknown)
-    return Lookup(of=places, keys=tuple(map(float, range(count))), table=node.table, unknown=node.unknown)
 
 
 def _reading(node: Any, reads: Sequence[Node]) -> Node:
