@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpublish.converting.graph.algebra import Linear
-from mlpublish.converting.graph.columnwise import Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, Scaled
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn.reading import Reader, finite
 
@@ -24,7 +24,7 @@ def _principal(step: Any, x: Node) -> Node:
 
 
 def _plain(step: Any, x: Node) -> Node:
-    """What projects without a mean: TruncatedSVD, and projections at random."""
+    """What projects without a mean: TruncatedSVD, learned distances, and projections at random."""
     return _projected(x, _components(step))
 
 
@@ -40,6 +40,14 @@ def _factors(step: Any, x: Node) -> Node:
         weighed = finite(loadings / finite(step.noise_variance_, step, "noise_variance_"), step, "noise_variance_")
     covariance = np.linalg.inv(np.eye(len(loadings)) + weighed @ loadings.T)
     return _projected(_centred(step, x), covariance @ weighed)
+
+
+def _waves(step: Any, x: Node) -> Node:
+    """RBFSampler: cosines at random, which stand for a kernel."""
+    weights = finite(step.random_weights_, step, "random_weights_").T
+    angles = Linear(of=x, weights=weights, offset=finite(step.random_offset_, step, "random_offset_"))
+    height = np.full(len(weights), np.sqrt(2 / len(weights)))
+    return Scaled(of=Function(of=angles, name=Name.COS), shift=np.zeros(len(weights)), scale=height)
 
 
 def _components(step: Any) -> Doubles:
@@ -62,6 +70,8 @@ READERS: Mapping[str, Reader] = {
     "sklearn.decomposition.IncrementalPCA": Reader(transform=_principal),
     "sklearn.decomposition.PCA": Reader(transform=_principal),
     "sklearn.decomposition.TruncatedSVD": Reader(transform=_plain),
+    "sklearn.kernel_approximation.RBFSampler": Reader(transform=_waves),
+    "sklearn.neighbors.NeighborhoodComponentsAnalysis": Reader(transform=_plain),
     "sklearn.random_projection.GaussianRandomProjection": Reader(transform=_plain),
     "sklearn.random_projection.SparseRandomProjection": Reader(transform=_plain),
 }

@@ -13,6 +13,7 @@ _PROCESS = "Use SVR or SVC with kernel='rbf'."
 _CLUSTERS = "Use KMeans, which tells the cluster of new rows."
 _OUTLIERS = "Use IsolationForest or OneClassSVM."
 _PROJECTION = "Use PCA or TruncatedSVD."
+_THRESHOLD = "Convert the classifier that it holds, and compare its probabilities with the threshold in the app."
 _LABELS = "Fit one model per label."
 
 _INSTEAD: Mapping[str, str] = {
@@ -35,10 +36,20 @@ _INSTEAD: Mapping[str, str] = {
     "MultiOutputClassifier": _LABELS,
     "ClassifierChain": _LABELS,
     "OutputCodeClassifier": "Use OneVsRestClassifier.",
+    "LabelPropagation": "Use KNeighborsClassifier.",
+    "LabelSpreading": "Use KNeighborsClassifier.",
+    "SelfTrainingClassifier": "Convert the classifier that it holds.",
+    "FixedThresholdClassifier": _THRESHOLD,
+    "TunedThresholdClassifierCV": _THRESHOLD,
+    "QuantileTransformer": "Use a PowerTransformer or a KBinsDiscretizer.",
+    "SplineTransformer": "Use PolynomialFeatures or a KBinsDiscretizer.",
+    "Nystroem": "Use RBFSampler, or SVC with the same kernel.",
     "LocalOutlierFactor": _OUTLIERS,
     "EllipticEnvelope": _OUTLIERS,
     **dict.fromkeys(("DBSCAN", "HDBSCAN", "OPTICS", "AgglomerativeClustering", "SpectralClustering"), _CLUSTERS),
     **dict.fromkeys(("AffinityPropagation", "MeanShift", "Birch", "FeatureAgglomeration"), _CLUSTERS),
+    **dict.fromkeys(("CCA", "PLSCanonical", "PLSSVD"), "Use PLSRegression."),
+    **dict.fromkeys(("DictionaryLearning", "MiniBatchDictionaryLearning", "BernoulliRBM", "MiniBatchNMF"), _PROJECTION),
     **dict.fromkeys(("GaussianMixture", "BayesianGaussianMixture"), _CLUSTERS),
     **dict.fromkeys(("KernelPCA", "NMF", "SparsePCA", "LatentDirichletAllocation"), _PROJECTION),
     **dict.fromkeys(("TSNE", "Isomap", "MDS", "LocallyLinearEmbedding", "SpectralEmbedding"), _PROJECTION),

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from mlpublish.converting.of_sklearn.decomposition import READERS
 from mlpublish.converting.of_sklearn.reading import transformed
 from mlpublish.errors import ConversionError
-from tests.converting.of_sklearn.agreeing import HELD_OUT, ROWS, assert_transforms, of
+from tests.converting.of_sklearn.agreeing import HELD_OUT, ROWS, THREE, assert_transforms, of
 
 PROJECTIONS = {
     "PCA": PCA(),
@@ -26,6 +28,8 @@ PROJECTIONS = {
     "FastICA, arbitrary": FastICA(n_components=2, random_state=0, whiten="arbitrary-variance", tol=0.1),
     "FastICA, no whitening": FastICA(random_state=0, whiten=False, tol=0.5),
     "GaussianRandomProjection": GaussianRandomProjection(n_components=3, random_state=0),
+    "NeighborhoodComponentsAnalysis": NeighborhoodComponentsAnalysis(n_components=2, random_state=0, max_iter=5),
+    "RBFSampler": RBFSampler(gamma=0.1, n_components=7, random_state=0),
     "SparseRandomProjection": SparseRandomProjection(n_components=3, random_state=0, density=0.5),
 }
 
@@ -33,7 +37,7 @@ PROJECTIONS = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", PROJECTIONS.values(), ids=PROJECTIONS)
 def test_a_projection_is_its_components(model):
-    assert_transforms(model.fit(ROWS))
+    assert_transforms(model.fit(ROWS, THREE))
 
 
 def test_every_projection_is_tried():
