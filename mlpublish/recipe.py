@@ -13,6 +13,7 @@ from mlpublish import settings
 from mlpublish.artifacts import App, Bundle, ConvertedModel, Receipt
 from mlpublish.bundling.bundle import bundle
 from mlpublish.converting.convert import convert
+from mlpublish.converting.from_file import SAVED
 from mlpublish.errors import AlreadyPublished, Conflict, RecipeError
 from mlpublish.formats.evidence import Tolerance
 from mlpublish.publishing.publish import publish
@@ -75,8 +76,9 @@ def release(
     """Take models the whole street: convert, bundle, sign, publish, and point the channel at the release.
 
     Args:
-        models: model objects, MLflow URIs such as ``models:/digits@champion``, or what ``bundle()`` takes: ConvertedModels,
-            folders that ``convert()`` wrote, ``.mlmodel`` and ``.mlpackage`` (which then travel without evidence).
+        models: model objects, MLflow URIs such as ``models:/digits@champion``, files that ``convert()`` reads (``.skops``,
+            ``.json``, ``.ubj``, ``.txt``; pickles if they are trusted), or what ``bundle()`` takes: ConvertedModels, folders
+            that ``convert()`` wrote, ``.mlmodel`` and ``.mlpackage`` (which then travel without evidence).
         app: an App, or its bundle id; by default mlpublish.toml's only app.
         app_version: the app version that gets it.
         to: the endpoint; by default MLPUBLISH_ENDPOINT or mlpublish.toml's.
@@ -203,10 +205,10 @@ def _converted(model: object, recipe: Recipe, folder: Path, name: str | None, te
     if isinstance(model, ConvertedModel):
         tell(f"Taking {model.name} as it was converted")
         return model
-    if isinstance(model, str | Path) and Path(model).exists():
+    if isinstance(model, str | Path) and Path(model).exists() and Path(model).suffix.lower() not in SAVED:
         tell(f"Taking {model} as it is")
         return Path(model)
-    tell(f"Converting {model if isinstance(model, str) else type(model).__name__} and proving it on samples")
+    tell(f"Converting {model if isinstance(model, str | Path) else type(model).__name__} and proving it on samples")
     return convert(model, name=name, out=folder / "converted", progress=False, **recipe.options)
 
 

@@ -21,7 +21,9 @@ from mlpublish.reporting.text import one_line
 @options.key
 @options.root
 @click.option(
-    "--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Held-out samples: F.npz or F.npy."
+    "--samples",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Held-out samples: F.npz, F.npy, F.csv or F.parquet.",
 )
 @click.option("--tolerance", type=float, metavar="REL", help="The largest relative difference that passes.")
 @options.token_file
@@ -50,7 +52,10 @@ def command(
     trust_pickle: bool,
     no_write_back: bool,
 ) -> None:
-    """Take MODEL (an MLflow URI, or what bundle takes) the whole street: convert, bundle, sign, publish, channel."""
+    """Take MODEL the whole street: convert, bundle, sign, publish, channel.
+
+    MODEL is an MLflow URI, a file that convert reads, or what bundle takes.
+    """
     from mlpublish.converting.samples import read_samples
     from mlpublish.recipe import release
 

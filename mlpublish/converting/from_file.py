@@ -115,6 +115,10 @@ _OPENERS: Mapping[str, Callable[[Path, bytes], object]] = {
 }
 
 
+SAVED = tuple(_OPENERS)
+"""What the names of such files end in."""
+
+
 def _why_not(path: Path) -> str:
     return "it is a Core ML model already" if path.suffix in SUFFIXES else "models are not read from such files"
 
