@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import zipfile
 
+import joblib
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -65,54 +67,60 @@ def test_a_model_that_is_not_in_mlflow_is_not_found(refused, digits, uri):
 
 def test_a_model_of_a_kind_that_is_not_converted_is_named(refused, digits):
     model = KernelRidge().fit(digits.rows[:20], digits.labels[:20])
-    assert "KernelRidge is not converted. Use SVR" in refused(_logged(model, digits.rows[:2]))
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(model, name="model", input_example=digits.rows[:2], pip_requirements=[])
+    assert "KernelRidge is not converted. Use SVR" in refused(info.model_uri)
 
 
-def _unfitted(rows, labels):
-    return LogisticRegression()
+_ROWS = np.random.default_rng(0).normal(size=(20, 3))
+_LABELS = np.arange(20) % 2
 
 
-def _sick(rows, labels):
-    model = LogisticRegression().fit(rows, labels)
+def _sick():
+    model = LogisticRegression().fit(_ROWS, _LABELS)
     model.coef_[0, 0] = np.nan
     return model
-
-
-def _labelled(rows, labels):
-    return LogisticRegression().fit(rows, labels.astype(float))
 
 
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (_unfitted, "LogisticRegression is not fitted. Fit the model"),
+        (LogisticRegression, "LogisticRegression is not fitted. Fit the model"),
         (_sick, "coef_ holds NaN or infinity. Fit the model again on clean data"),
-        (_labelled, "of type float64; Core ML has whole numbers and texts. Fit the model on labels that are integers"),
+        (lambda: LogisticRegression().fit(_ROWS, _LABELS * 1.0), "Core ML has whole numbers and texts. Fit the model on labels"),
     ],
     ids=["unfitted", "NaN", "labels"],
 )
-def test_a_model_in_no_state_to_be_converted_is_told_what_to_do(refused, digits, made, told):
-    assert told in refused(_logged(made(digits.rows[:40], digits.labels[:40]), None), "--samples", _saved(digits.rows[:2]))
+def test_a_model_in_no_state_to_be_converted_is_told_what_to_do(refused, made, told):
+    skops.io.dump(made(), "m.skops")
+    np.save("rows.npy", _ROWS)
+    assert told in refused("m.skops", "--samples", "rows.npy")
 
 
-def test_a_frame_with_other_columns_names_the_one_that_is_lacking(refused, digits):
-    frame = pd.DataFrame(digits.rows[:40, 10:13], columns=["age", "income", "rooms"])
-    uri = _logged(LinearRegression().fit(frame, digits.labels[:40]), None)
-    np.savez("frame.npz", age=frame["age"], rooms=frame["rooms"])
-    assert "The samples lack the column 'income'. Give the columns age, income, rooms." in refused(
-        uri, "--samples", "frame.npz"
-    )
+def test_samples_of_three_axes_are_refused(refused):
+    skops.io.dump(LogisticRegression().fit(_ROWS, _LABELS), "m.skops")
+    np.save("rows.npy", _ROWS[np.newaxis])
+    assert "The samples have the shape (1, 20, 3), the model takes (rows, 3)." in refused("m.skops", "--samples", "rows.npy")
 
 
-def _logged(model, example) -> str:
-    with mlflow.start_run():
-        info = mlflow.sklearn.log_model(model, name="model", input_example=example, pip_requirements=[])
-    return str(info.model_uri)
+class Contrary(LinearRegression):
+    def predict(self, X):
+        return -super().predict(X)
 
 
-def _saved(rows) -> str:
-    np.save("rows.npy", rows)
-    return "rows.npy"
+def test_an_estimator_with_its_own_predict_is_refused(refused):
+    joblib.dump(Contrary().fit(_ROWS, _LABELS), "contrary.joblib")
+    np.save("rows.npy", _ROWS)
+    told = refused("contrary.joblib", "--trust-pickle", "--samples", "rows.npy")
+    assert "Contrary has its own predict; its attributes do not tell what it does. Convert a plain LinearRegression." in told
+
+
+def test_a_frame_with_other_columns_names_the_one_that_is_lacking(refused):
+    frame = pd.DataFrame(_ROWS, columns=["age", "income", "rooms"])
+    skops.io.dump(LinearRegression().fit(frame, _LABELS), "m.skops")
+    frame.drop(columns="income").to_csv("frame.csv", index=False)
+    told = refused("m.skops", "--samples", "frame.csv")
+    assert "The samples lack the column 'income'. Give the columns age, income, rooms." in told
 
 
 def test_a_tolerance_that_cannot_hold_stops_the_model_with_the_numbers(refused, digits):
