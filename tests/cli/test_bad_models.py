@@ -87,7 +87,7 @@ def _sick():
     [
         (LogisticRegression, "LogisticRegression is not fitted. Fit the model"),
         (_sick, "coef_ holds NaN or infinity. Fit the model again on clean data"),
-        (lambda: LogisticRegression().fit(_ROWS, _LABELS * 1.0), "Core ML has whole numbers and texts. Fit the model on labels"),
+        (lambda: LogisticRegression().fit(_ROWS, _LABELS * 1.0), "whole numbers and texts. Fit the model on labels"),
     ],
     ids=["unfitted", "NaN", "labels"],
 )
