@@ -14,7 +14,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClas
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.machines import Trees
+from mlpublish.converting.of_sklearn import forests
 from mlpublish.errors import ConversionError
 from tests.converting.of_sklearn.agreeing import AMOUNT, HELD_OUT, ROWS, THREE, TWO, assert_classifies, assert_predicts, of
 from tests.converting.of_sklearn.filed import BEFORE_1_6, assert_filed
@@ -37,13 +39,42 @@ FORESTS = {
 
 @pytest.mark.parametrize(("model", "target"), FORESTS.values(), ids=FORESTS)
 def test_a_saved_forest_says_what_the_forest_says_also_beside_its_splits(tmp_path, model, target):
-    assert assert_filed(model.fit(ROWS, target), tmp_path).startswith("treeEnsemble")
+    assert_filed(model.fit(ROWS, target), tmp_path)
+    assert isinstance(_shown(of(model)), Trees)
+
+
+def _shown(answer):
+    return answer.probabilities if isinstance(answer, Classified) else answer.numbers[0].node
+
+
+DRAWS = {
+    "forest": (4, RandomForestClassifier(6, min_samples_leaf=3, random_state=0)),
+    "bag": (16, BaggingClassifier(DecisionTreeClassifier(min_samples_leaf=3), n_estimators=6, random_state=0)),
+}
+
+
+@pytest.mark.parametrize(("seed", "model"), DRAWS.values(), ids=DRAWS)
+def test_shares_that_draw_to_the_last_bit_rank_as_in_the_library(tmp_path, seed, model):
+    random = np.random.default_rng(seed)
+    rows, target = random.integers(0, 4, size=(60, 4)).astype(float), random.integers(0, 2, size=60)
+    held_out = random.integers(0, 4, size=(200, 4)).astype(float)
+    divided = sum(tree.predict_proba(held_out) / 6 for tree in model.fit(rows, target).estimators_)
+    assert (np.argmax(divided, axis=1) != model.predict(held_out)).any()
+    assert assert_filed(model, tmp_path, rows=held_out) == "pipelineClassifier"
+
+
+@pytest.mark.parametrize("asked", [{}, {"min_samples_leaf": 3}], ids=["pure leaves", "many nodes"])
+def test_trees_are_written_once_where_shares_cannot_draw_or_are_many(monkeypatch, asked):
+    monkeypatch.setattr(forests, "_SMALL", 50)
+    rows = np.random.default_rng(2).normal(size=(40, 3))
+    answer = of(RandomForestClassifier(**FEW, **asked).fit(rows, np.arange(40) % 2))
+    assert answer.scores is answer.probabilities
 
 
 def test_a_forest_that_has_grown_since_is_read_as_it_is(tmp_path):
     model = RandomForestClassifier(max_depth=3, warm_start=True, **FEW).fit(ROWS, THREE)
     model.set_params(n_estimators=11).fit(ROWS, THREE)
-    assert len(of(model).scores.trees) == 11
+    assert len(of(model).probabilities.trees) == 11
     assert_filed(model, tmp_path)
 
 
@@ -80,7 +111,12 @@ BAGS = {
 
 @pytest.mark.parametrize(("model", "target"), BAGS.values(), ids=BAGS)
 def test_a_bag_of_trees_is_one_ensemble(tmp_path, model, target):
-    assert assert_filed(model.fit(ROWS, target), tmp_path).startswith("treeEnsemble")
+    assert_filed(model.fit(ROWS, target), tmp_path)
+    assert isinstance(_shown(of(model)), Trees)
+
+
+def _shown(answer):
+    return answer.probabilities if isinstance(answer, Classified) else answer.numbers[0].node
 
 
 def test_a_member_of_a_bag_may_know_fewer_classes():
