@@ -12,7 +12,7 @@ from mlpublish.converting.graph.node import Column, Node, walked
 from mlpublish.converting.quiet import coremltools
 from mlpublish.converting.source import INPUT, LABEL, PROBABILITIES
 from mlpublish.converting.writing.operations import EMITTERS
-from mlpublish.converting.writing.operations.algebra import is_share_of_logistics, share_of_logistics
+from mlpublish.converting.writing.operations.logistics import of_logistics
 from mlpublish.coreml.schema import Message
 
 _PASSES = (
@@ -124,8 +124,9 @@ def emitted(mb: Any, ends: Sequence[Node], begun: Mapping[int, Any]) -> dict[int
     for node in walked(*ends):
         if id(node) in made:
             continue
-        if is_share_of_logistics(node):
-            made[id(node)] = share_of_logistics(mb, made[id(node.reads[0].reads[0])])
+        if pattern := of_logistics(node):
+            write, of = pattern
+            made[id(node)] = write(mb, made[id(of)])
         else:
             made[id(node)] = EMITTERS[type(node)](mb, node, *(made[id(each)] for each in node.reads))
     return made

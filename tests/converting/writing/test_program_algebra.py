@@ -24,10 +24,11 @@ from mlpublish.converting.graph.algebra import (
     of_two,
     shares,
 )
+from mlpublish.converting.graph.answer import Number, Predicted
 from mlpublish.converting.graph.columnwise import Function, Name, Scaled
 from mlpublish.converting.graph.node import Array, Node, Pick
 from tests.converting.graphs import values
-from tests.converting.writing.programs import BACKENDS, differences
+from tests.converting.writing.programs import BACKENDS, asked, differences, saved
 
 EVERY_BACKEND = pytest.mark.parametrize("backend", BACKENDS)
 EVERY_WIDTH = pytest.mark.parametrize("width", [1, 2, 5])
@@ -97,6 +98,14 @@ def test_shares_of_logistics_tell_classes_apart_where_float32_has_zeros(tmp_path
     wanted = values(node, rows)
     assert np.ptp(wanted[1]) > 0.5  # doubles do
     assert differences(tmp_path, {"shares": node}, rows, backend=backend)["shares"] < 5e-5
+
+
+def test_both_classes_keep_their_small_probabilities(tmp_path):
+    node = of_two(Function(of=Array(size=1), name=Name.EXPIT))
+    path = saved(tmp_path, Predicted(numbers=(Number(name="prediction", node=node),)))
+    rows = np.array([[-60.0], [-3.0], [0.0], [20.0], [60.0]])
+    wanted = 1 / (1 + np.exp(np.hstack([rows, -rows])))
+    np.testing.assert_allclose(asked(path, rows)["prediction"], wanted, rtol=3e-6)
 
 
 @pytest.mark.parametrize("width", [1, 4])

@@ -19,12 +19,8 @@ from mlpublish.converting.graph.algebra import (
     Softmax,
     Sum,
 )
-from mlpublish.converting.graph.columnwise import Function, Name
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.writing.operations.constants import float32, row
-from mlpublish.converting.writing.operations.functions import softplus
-
-_EXPIT_IS_0 = -745.1332191019412  # below, the logistic function is 0 in doubles
 
 
 def linear(mb: Any, node: Linear, x: Any) -> Any:
@@ -53,26 +49,6 @@ def _over(mb: Any, node: Combined, left: Any, right: Any) -> Any:
         return found
     both = mb.logical_and(x=mb.equal(x=left, y=float32(0)), y=mb.equal(x=right, y=float32(0)))
     return mb.select(cond=both, a=np.full((1, node.width), node.zero_over_zero, dtype=np.float32), b=found)
-
-
-def is_share_of_logistics(node: Node) -> bool:
-    """Whether a node is ``expit(x)`` divided by the row's sum of it, alike where all are 0."""
-    return (
-        isinstance(node, Combined)
-        and node.sign is Sign.OVER
-        and isinstance(node.left, Function)
-        and node.left.name is Name.EXPIT
-        and isinstance(node.right, Reduced)
-        and node.right.by is Reduction.SUM
-        and node.right.of is node.left
-        and math.isclose(node.zero_over_zero, 1 / node.width)
-    )
-
-
-def share_of_logistics(mb: Any, x: Any) -> Any:
-    """``expit(x)`` by its sum, in logarithms: in float32 it would be 0 where it still tells classes apart in doubles."""
-    held = mb.maximum(x=x, y=float32(_EXPIT_IS_0))
-    return softmax(mb, mb.mul(x=softplus(mb, mb.mul(x=held, y=float32(-1))), y=float32(-1)))
 
 
 def softmax(mb: Any, x: Any) -> Any:

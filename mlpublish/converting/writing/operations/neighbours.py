@@ -70,15 +70,23 @@ def _inverses(mb: Any, x: Any) -> Any:
 
 
 def interpolated(mb: Any, node: Interpolated, x: Any) -> Any:
-    """The first height, and each rise times how far x has come through it: level outside, whatever the widths."""
-    first, rest = in_two(node.x[:-1])
-    widths = np.maximum(float32(np.diff(node.x)), np.float32(_LEAST))
-    if not len(first):
+    """The height of the last point that x has reached, and the next rise times how far x has come through it.
+
+    Heights are picked, not added up: on a level, and at a point, they are what they are, so that equal ones stay equal.
+    """
+    first, rest = in_two(node.x)
+    if len(first) == 1:
         return mb.add(x=mb.minimum(x=mb.relu(x=x), y=float32(0)), y=row(node.y))
-    come = mb.real_div(x=mb.sub(x=mb.sub(x=x, y=row(first)), y=row(rest)), y=row(widths))
-    come = mb.minimum(x=mb.maximum(x=come, y=float32(0)), y=float32(1))
-    rises = mb.linear(x=come, weight=row(np.diff(node.y)), bias=float32(np.zeros(1)))
-    return mb.add(x=rises, y=float32(node.y[0]))
+    past = mb.sub(x=mb.sub(x=x, y=row(first[:-1])), y=row(rest[:-1]))
+    widths = np.maximum(float32(np.diff(node.x)), np.float32(_LEAST))
+    come = mb.minimum(x=mb.maximum(x=mb.real_div(x=past, y=row(widths)), y=float32(0)), y=float32(1))
+    beyond = mb.sub(x=mb.sub(x=x, y=row(first[1:])), y=row(rest[1:]))
+    reached = mb.cast(x=mb.greater_equal(x=beyond, y=float32(0)), dtype="fp32")
+    no, yes = row(np.zeros(1)), row(np.ones(1))
+    last = mb.sub(x=mb.concat(values=[yes, reached], axis=1), y=mb.concat(values=[reached, no], axis=1))
+    rise = mb.mul(x=last, y=mb.concat(values=[come, no], axis=1))
+    height = mb.linear(x=last, weight=row(node.y), bias=float32(np.zeros(1)))
+    return mb.add(x=height, y=mb.linear(x=rise, weight=row(np.append(np.diff(node.y), 0)), bias=float32(np.zeros(1))))
 
 
 EMITTERS: Mapping[type[Node], Callable[..., Any]] = {
