@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.algebra import Interpolated, Linear, Softmax, Sum, of_two, shares
+from mlpublish.converting.graph.algebra import Linear, Softmax, of_two, shares
 from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.columnwise import Function, Name, Scaled
 from mlpublish.converting.graph.node import Node, joined, picked
 from mlpublish.converting.of_sklearn import labelling, reading
+from mlpublish.converting.of_sklearn.averaging import averaged
+from mlpublish.converting.of_sklearn.isotonic import line, line_of_probability
 from mlpublish.converting.of_sklearn.reading import Reader, finite, labels_of
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
@@ -22,8 +24,8 @@ _ABOVE_ZERO = 1e-12
 
 def _classify(step: Any, x: Node) -> Classified:
     """The mean of what each fitted pair of a classifier and its calibrators says."""
-    parts = tuple(_calibrated(step, each, x) for each in step.calibrated_classifiers_)
-    mean = parts[0] if len(parts) == 1 else Sum(parts=parts, weights=(1 / len(parts),) * len(parts))
+    parts = [_calibrated(step, each, x) for each in step.calibrated_classifiers_]
+    mean = parts[0] if len(parts) == 1 else averaged(parts, np.ones(len(parts)))
     return Classified(classes=labels_of(step.classes_), scores=mean, probabilities=mean)
 
 
@@ -45,23 +47,38 @@ def _calibrated(step: Any, pair: Any, x: Node) -> Node:
 
 def _columns(step: Any, pair: Any, x: Node) -> Node:
     """Each column of the scores through its calibrator; as many as there are calibrators."""
-    scores = _scores(step, pair, x)
     if pair.method == "isotonic":
-        return joined(tuple(_isotonic(each, picked(scores, (place,))) for place, each in enumerate(pair.calibrators)))
+        return _isotonic(step, pair, x)
     if pair.method != "sigmoid":
         raise _unknown(step, pair)
-    chosen = picked(scores, tuple(range(len(pair.calibrators))))
+    chosen = picked(_scores(step, pair, x), tuple(range(len(pair.calibrators))))
     slopes, offsets = np.array([(each.a_, each.b_) for each in pair.calibrators], dtype=np.float64).T
     weights = np.diag(-finite(slopes, step, "a_"))
     return Function(of=Linear(of=chosen, weights=weights, offset=-finite(offsets, step, "b_")), name=Name.EXPIT)
 
 
+def _isotonic(step: Any, pair: Any, x: Node) -> Node:
+    """Lines through points; of a probability near 1 what is left of it is looked at, which has more digits."""
+    if _has_decisions(pair):
+        scores = _scores(step, pair, x)
+        return joined(tuple(line(each, picked(scores, (place,))) for place, each in enumerate(pair.calibrators)))
+    said = _probabilities(step, pair, x)
+    rest = Linear(of=said, weights=1 - np.eye(said.width), offset=np.zeros(said.width))
+    places = (1,) if len(step.classes_) == 2 else tuple(range(len(pair.calibrators)))
+    sides = [(picked(said, (place,)), picked(rest, (place,))) for place in places]
+    return joined(tuple(line_of_probability(each, *side) for each, side in zip(pair.calibrators, sides, strict=True)))
+
+
 def _scores(step: Any, pair: Any, x: Node) -> Node:
     """The decisions of the classifier or, where it has none, its probabilities; of two classes the second's alone."""
-    if hasattr(pair.estimator, "decision_function"):
+    if _has_decisions(pair):
         return reading.decided(pair.estimator, x)
     said = _probabilities(step, pair, x)
     return picked(said, (1,)) if len(step.classes_) == 2 else said
+
+
+def _has_decisions(pair: Any) -> bool:
+    return hasattr(pair.estimator, "decision_function")
 
 
 def _probabilities(step: Any, pair: Any, x: Node) -> Node:
@@ -69,18 +86,10 @@ def _probabilities(step: Any, pair: Any, x: Node) -> Node:
     return labelling.probabilities(pair.estimator, answer)
 
 
-def _isotonic(calibrator: Any, score: Node) -> Node:
-    x = finite(calibrator.X_thresholds_, calibrator, "X_thresholds_")
-    y = finite(calibrator.y_thresholds_, calibrator, "y_thresholds_")
-    if len(x) == 1:
-        return Linear(of=score, weights=np.zeros((1, 1)), offset=y)
-    return Interpolated(of=score, x=x, y=y)
-
-
 def _cooled(step: Any, pair: Any, x: Node) -> Node:
     """A softmax of scores times an inverse temperature: decisions, or logarithms of probabilities."""
     beta = float(pair.calibrators[0].beta_)
-    if not hasattr(pair.estimator, "decision_function"):
+    if not _has_decisions(pair):
         said = _probabilities(step, pair, x)
         logits: Node = Function(
             of=Scaled(of=said, shift=np.full(said.width, _ABOVE_ZERO), scale=np.ones(said.width)), name=Name.LOG

@@ -12,6 +12,7 @@ from mlpublish.converting.graph.algebra import Sum
 from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn import labelling, reading
+from mlpublish.converting.of_sklearn.averaging import averaged
 from mlpublish.converting.of_sklearn.reading import Reader
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
@@ -35,8 +36,7 @@ def _weights(step: Any) -> Doubles:
 
 
 def _mean(step: Any, parts: list[Node]) -> Node:
-    weights = _weights(step)
-    return Sum(parts=tuple(parts), weights=tuple((weights / weights.sum()).tolist()))
+    return averaged(parts, _weights(step))
 
 
 def _predict(step: Any, x: Node) -> Node:
