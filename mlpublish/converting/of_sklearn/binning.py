@@ -17,7 +17,7 @@ def _binned(step: Any, x: Node) -> Node:
     edges = [finite(each[1:-1], step, "bin_edges_") for each in step.bin_edges_]
     starts = np.cumsum([0, *(len(inner) + 1 for inner in edges)])
     if step.encode == "ordinal":
-        trees = [_step(place, edge, {place: 1.0}) for place, inner in enumerate(edges) for edge in inner.tolist()]
+        trees = [step_at(place, edge, {place: 1.0}) for place, inner in enumerate(edges) for edge in inner.tolist()]
         return Trees(of=x, trees=tuple(trees), base=(0.0,) * len(edges), rounds=False, takes_missing=False)
     base = np.zeros(starts[-1])
     base[starts[:-1]] = 1.0
@@ -30,10 +30,10 @@ def _moves(edges: list[Any], starts: list[int]) -> Iterator[Tree]:
     for place, inner in enumerate(edges):
         for number, edge in enumerate(inner.tolist()):
             here = starts[place] + number
-            yield _step(place, edge, {here: -1.0, here + 1: 1.0})
+            yield step_at(place, edge, {here: -1.0, here + 1: 1.0})
 
 
-def _step(feature: int, edge: float, adds: Mapping[int, float]) -> Tree:
+def step_at(feature: int, edge: float, adds: Mapping[int, float]) -> Tree:
     """From an edge on something is added."""
     return Tree(
         feature=np.array([feature, LEAF, LEAF]),

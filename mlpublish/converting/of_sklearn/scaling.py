@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from mlpublish.converting.graph.algebra import Normalised
-from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Clipped, Scaled
+from mlpublish.converting.graph.machines import Trees
 from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.of_sklearn.binning import step_at
 from mlpublish.converting.of_sklearn.reading import Reader, finite
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
@@ -85,9 +87,10 @@ def _normalised(step: Any, x: Node) -> Node:
 
 
 def _above(step: Any, x: Node) -> Node:
-    """Binarizer."""
-    threshold = float(finite(step.threshold, step, "threshold"))
-    return Function(of=Scaled(of=x, shift=np.full(x.width, -threshold), scale=np.ones(x.width)), name=Name.POSITIVE)
+    """Binarizer: 1 above the threshold, as a tree of one split per feature, which compares doubles."""
+    edge = float(np.nextafter(finite(step.threshold, step, "threshold"), np.inf))
+    trees = tuple(step_at(place, edge, {place: 1.0}) for place in range(x.width))
+    return Trees(of=x, trees=trees, base=(0.0,) * x.width, rounds=False, takes_missing=False)
 
 
 READERS: Mapping[str, Reader] = {

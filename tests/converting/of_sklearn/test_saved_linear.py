@@ -27,6 +27,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from mlpublish.converting.convert import convert
 from mlpublish.converting.from_sklearn import SklearnSource
@@ -102,10 +103,15 @@ def test_a_saved_classifier_is_right_where_its_probabilities_saturate(tmp_path, 
     assert_same(saved(model, CALM[:10], tmp_path)(far), model, far.astype(np.float32).astype(np.float64))
 
 
-def test_a_saved_threshold_is_a_double(tmp_path):
+@pytest.mark.parametrize("kind", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    "last", ["passthrough", lm.LogisticRegression(), DecisionTreeClassifier()], ids=["alone", "line", "tree"]
+)
+def test_a_saved_threshold_is_a_double(tmp_path, last, kind):
     threshold = 0.1  # no float32
-    model = Binarizer(threshold=threshold).fit(CALM)
-    beside = np.float32(threshold)
-    near = [np.nextafter(beside, np.float32(-1)), beside, np.nextafter(beside, np.float32(1)), np.float32(0)]
-    got = saved(model, CALM[:10], tmp_path)(np.asarray([near]))
-    np.testing.assert_array_equal(got["prediction"].ravel(), [0, 1, 1, 0])
+    model = make_pipeline(Binarizer(threshold=threshold), last).fit(CALM, TWO)
+    on = kind(threshold)
+    near = [np.nextafter(on, kind(-1)), on, np.nextafter(on, kind(1)), kind(0)]
+    rows = np.asarray([near, near[1:] + near[:1], near[2:] + near[:2], near[3:] + near[:3]])
+    got = saved(model, CALM[:10], tmp_path)(rows)
+    assert_same(got, model, rows.astype(np.float64))
