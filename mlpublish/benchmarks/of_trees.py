@@ -13,7 +13,7 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
 from mlpublish.benchmarks.speed import Speed
 from mlpublish.benchmarks.timing import medians
-from mlpublish.converting.trees import LEAF, Mode, Tree, TreeEnsemble, write
+from mlpublish.converting.from_sklearn import SklearnSource
 from mlpublish.coreml import evaluate
 from mlpublish.errors import ConversionError
 
@@ -31,7 +31,8 @@ def _measured(name: str, bar: float, folder: Path, rounds: int) -> Iterator[Spee
     x, asked = random.normal(size=(_FITTED, FEATURES)), random.normal(size=(ROWS, FEATURES)).astype(np.float32)
     y = np.sin(x[:, 0]) * 3 + x[:, 1] * x[:, 2] + random.normal(size=_FITTED) / 10
     fitted = _fitted(name, x.astype(np.float32), y)
-    model = evaluate.load(write(_ensemble(fitted), folder / f"{name}.mlmodel"))
+    saved = SklearnSource(fitted).write(folder, name, samples=asked, precision="float32", target="iOS16")
+    model = evaluate.load(saved)
     want, got = fitted.predict(asked), model.predict_rows({"input": asked})["prediction"]
     if not np.allclose(got, want, rtol=1e-4, atol=1e-6):
         raise ConversionError(f"{name} does not answer as scikit-learn's does.", remedy="Report this: it is a defect.")
@@ -43,25 +44,3 @@ def _fitted(name: str, x: NDArray[np.float32], y: NDArray[np.float64]) -> Any:
     if name == "forest":
         return RandomForestRegressor(TREES, max_depth=10, random_state=0, n_jobs=-1).fit(x, y).set_params(n_jobs=None)
     return GradientBoostingRegressor(n_estimators=TREES, max_depth=4, subsample=0.5, random_state=0).fit(x, y)
-
-
-def _ensemble(fitted: Any) -> TreeEnsemble:
-    if isinstance(fitted, RandomForestRegressor):
-        trees, scale, base = [each.tree_ for each in fitted.estimators_], 1 / len(fitted.estimators_), 0.0
-    else:
-        trees, scale = [each.tree_ for each in fitted.estimators_[:, 0]], fitted.learning_rate
-        base = float(fitted.init_.constant_.item())
-    return TreeEnsemble(columns=None, features=FEATURES, trees=tuple(_tree(each, scale) for each in trees), base=(base,))
-
-
-def _tree(tree: Any, scale: float) -> Tree:
-    leaf = tree.children_left == -1
-    return Tree(
-        feature=np.where(leaf, LEAF, tree.feature).astype(np.int64),
-        threshold=tree.threshold,
-        mode=(Mode.LESS_OR_EQUAL,) * len(leaf),
-        yes=tree.children_left.astype(np.int64),
-        no=tree.children_right.astype(np.int64),
-        missing_goes_yes=np.zeros(len(leaf), dtype=bool),
-        values=tree.value[:, 0, :1] * scale,
-    )

@@ -47,6 +47,7 @@ class SklearnSource(GraphSource):
                 framework_version=sklearn.__version__,
                 source=" + ".join(class_name(type(step)) for step in steps),
             ),
+            order=self._names or (),
         )
 
     def rows(self, samples: object) -> Columns | NDArray[np.float64]:
@@ -76,7 +77,9 @@ class SklearnSource(GraphSource):
         if answer.probabilities is None:
             return Answers(outputs=outputs, classes=answer.classes)
         outputs[PROBABILITIES] = np.asarray(self._model.predict_proba(table), dtype=np.float64)
-        return Answers(outputs=outputs, classes=answer.classes, scores=(PROBABILITIES,))
+        # where the label is chosen by other numbers, the largest probabilities may be equal but for their last digits
+        chosen_by = (PROBABILITIES,) if answer.scores is answer.probabilities else ()
+        return Answers(outputs=outputs, classes=answer.classes, scores=chosen_by)
 
     def _numbers(self, table: object, number: Number) -> NDArray[np.generic]:
         if number.name != PREDICTION:

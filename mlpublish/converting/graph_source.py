@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +23,14 @@ class GraphSource:
     Args:
         answer: the graph.
         provenance: without the converters.
+        order: the columns, in the order in which the file shall declare them.
     """
 
     precision: Precision = "float32"
 
-    def __init__(self, answer: Answer, provenance: Provenance) -> None:
+    def __init__(self, answer: Answer, provenance: Provenance, order: Sequence[str] = ()) -> None:
         self._answer = answer
-        self._plan = planned(answer)
+        self._plan = planned(answer, order)
         self.provenance = replace(provenance, converters={library: version(library) for library in self._plan.libraries})
 
     def rows(self, samples: object) -> Mapping[str, NDArray[np.generic]] | NDArray[np.float64]:

@@ -48,6 +48,7 @@ class Line:
         self.stages: list[Build] = []
         self.has_program = False
         self._known = {key: (value,) for key, value in known.items()}
+        self._arrays: dict[tuple[tuple[Value, ...], Kind], Value] = {}
         self._names = {*reserved, *(value.name for value in known.values())}
 
     def fresh(self, name: str) -> str:
@@ -166,7 +167,12 @@ class Line:
         return self._joined(values, Kind.FLOATS)
 
     def _joined(self, values: Sequence[Value], kind: Kind, name: str | None = None) -> Value:
+        """One array; where several read the same one, it is made once."""
+        key = (tuple(values), kind)
+        if name is None and key in self._arrays:
+            return self._arrays[key]
         writes = Value(name=name or self.fresh("columns"), kind=kind, width=sum(value.width for value in values))
+        self._arrays[key] = writes
         self.add(partial(columns.vectorizer, values, writes))
         return writes
 

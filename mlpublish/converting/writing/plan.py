@@ -96,13 +96,16 @@ class Plan:
         return save(_pipeline(self, specs), folder, name, weights=weights, in_pipeline=True)
 
 
-def planned(answer: Answer) -> Plan:
+def planned(answer: Answer, order: Sequence[str] = ()) -> Plan:
     """Decide how a graph is written: as classic models wherever Core ML has one, with ML Programs for the arithmetic between.
+
+    Args:
+        order: columns, as the library knows them, in the order in which the file shall declare them.
 
     Raises:
         ConversionError: a column is read as texts and as numbers.
     """
-    leaves = _leaves(answer)
+    leaves = _leaves(answer, order)
     texts = _texts(answer)
     numbers = [each for each in leaves if id(each) not in texts]
     return _Planner(rewritten(answer, numbers), leaves).plan()
@@ -230,8 +233,10 @@ def _shown(answer: Answer) -> tuple[str, ...]:
     return (LABEL,) if answer.probabilities is None else (LABEL, PROBABILITIES)
 
 
-def _leaves(answer: Answer) -> list[Node]:
-    return [each for each in walked(*answer.ends) if isinstance(each, Array | Column)]
+def _leaves(answer: Answer, order: Sequence[str]) -> list[Node]:
+    found = [each for each in walked(*answer.ends) if isinstance(each, Array | Column)]
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(found, key=lambda each: places.get(each.name, len(places)) if isinstance(each, Column) else 0)
 
 
 def _texts(answer: Answer) -> set[int]:
