@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.converting import tables
-from mlpublish.converting.graph.answer import Answer, nodes_of
+from mlpublish.converting.graph.answer import Answer, Predicted, nodes_of
 from mlpublish.converting.graph.columnwise import MISSING_TEXT, Empty, Lookup
 from mlpublish.converting.graph.node import Column
 from mlpublish.errors import ConversionError
@@ -47,7 +47,8 @@ def columns_of(answer: Answer, names: tuple[str, ...]) -> tuple[Known, ...]:
     """
     nodes = nodes_of(answer)
     used = {each.name for each in nodes if isinstance(each, Column)}
-    tables.feature_names(tuple(name for name in names if name in used), field="feature_names_in_")
+    outputs = tuple(each.name for each in answer.numbers) if isinstance(answer, Predicted) else ()
+    tables.feature_names(tuple(name for name in names if name in used), field="feature_names_in_", outputs=outputs)
     lookups = [each for each in nodes if isinstance(each, Lookup) and each.of_texts]
     return tuple(_known(name, used, [each for each in lookups if _named(each, name)]) for name in names)
 

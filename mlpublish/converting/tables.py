@@ -57,17 +57,18 @@ def numbers(rows: DataFrame | NDArray[np.generic], *, missing: bool = False) -> 
     return found
 
 
-def feature_names(columns: tuple[str, ...], *, field: str) -> tuple[str, ...]:
+def feature_names(columns: tuple[str, ...], *, field: str, outputs: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Columns as Core ML features.
 
     Args:
         field: the model's attribute that holds the columns, for errors.
+        outputs: further ones than those that every kind of model may have.
 
     Raises:
         ConversionError: two columns would be one feature, or one would be called like an output.
     """
     names = tuple(feature_name(column) for column in columns)
-    taken = {LABEL, PROBABILITIES, PREDICTION, ""}
+    taken = {LABEL, PROBABILITIES, PREDICTION, *outputs, ""}
     for place, name in enumerate(names):
         if name in taken or name in names[:place]:
             raise ConversionError(

@@ -418,6 +418,13 @@ def test_dropped_columns_may_have_any_name_and_may_be_lacking(made):
     assert [each.name for each in converted.interface.inputs] == ["size", "rooms"]
 
 
+def test_a_column_may_be_called_like_an_output_of_other_models_only(made):
+    frame = HOMES[["rooms", "lift"]].rename(columns={"rooms": "score"})
+    assert made(Ridge().fit(frame, RENT), samples=frame)[0].interface.inputs[0].name == "score"
+    with pytest.raises(ConversionError, match="'score', which is the name of an output"):
+        made(IsolationForest(n_estimators=2).fit(frame), samples=frame)
+
+
 def test_columns_without_texts_for_names_are_one_array(made):
     model = make_pipeline(StandardScaler(), Ridge()).fit(pd.DataFrame(ROWS), AMOUNT)
     converted, _ = made(model, samples=pd.DataFrame(ROWS))

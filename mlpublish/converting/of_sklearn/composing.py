@@ -43,14 +43,14 @@ def _columns_each(step: Any, x: Node) -> Node:
         if places and not (isinstance(inner, str) and inner == DROP):
             made = _part(inner, picked(x, places))
             parts.append(_weighted(made, (step.transformer_weights or {}).get(name)))
-    return _joined(step, parts)
+    return joined(tuple(parts))
 
 
 def _united(step: Any, x: Node) -> Node:
     """A FeatureUnion."""
     weights = step.transformer_weights or {}
     kept = [(name, inner) for name, inner in step.transformer_list if not (isinstance(inner, str) and inner == DROP)]
-    return _joined(step, [_weighted(_part(inner, x), weights.get(name)) for name, inner in kept])
+    return joined(tuple(_weighted(_part(inner, x), weights.get(name)) for name, inner in kept))
 
 
 def _part(inner: Any, x: Node) -> Node:
@@ -64,15 +64,6 @@ def _weighted(node: Node, weight: float | None) -> Node:
     return Scaled(
         of=node, shift=np.zeros(width), scale=np.full(width, float(weight)), exact=lambda x: np.asarray(x * float(weight))
     )
-
-
-def _joined(step: Any, parts: list[Node]) -> Node:
-    parts = [part for part in parts if part.width]
-    if not parts:
-        raise ConversionError(
-            f"{class_name(type(step))} gives no columns.", remedy="Fit it with a transformer that keeps one.", field="model"
-        )
-    return joined(tuple(parts))
 
 
 def places_of(columns: Any, step: Any) -> tuple[int, ...]:

@@ -68,10 +68,6 @@ def _encoded(step: Any, x: Node, widths: list[int], *, refuses: bool) -> Node:
         for place, categories in enumerate(columns)
         if widths[place]
     ]
-    if not parts:
-        raise ConversionError(
-            f"{class_name(type(step))} gives no columns.", remedy="Fit it on columns with several categories.", field="model"
-        )
     return joined(tuple(parts))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -21,27 +21,35 @@ def _imputed(step: Any, x: Node) -> Node:
     if not isinstance(step.missing_values, str | int | float | np.number | None):
         raise _not_taken(step)
     learnt = step.statistics_.tolist()
-    kept = tuple(place for place, fill in enumerate(learnt) if step.keep_empty_features or not _is_nan(fill))
-    fills = dict(zip(kept, _filled_in(step, of_texts=step.statistics_.dtype.kind == "O"), strict=False))
-    _check_finite(step, fills.values())
+    told_of = step.indicator_.features_.tolist() if step.add_indicator else []
+    kept = tuple(place for place, fill in enumerate(learnt) if not _is_nan(fill))
+    fills = dict(zip(kept, _filled_in(step, len(kept), len(told_of)), strict=True))
     parts = [
         (_filled_texts if of_texts else _filled_numbers)(step, picked(x, places), [fills[place] for place in places])
         for of_texts, places in _runs(kept, fills)
     ]
-    if step.add_indicator and len(step.indicator_.features_):
-        parts += [_told_of(step, picked(x, (place,)), learnt[place]) for place in step.indicator_.features_.tolist()]
-    if not parts:
-        raise ConversionError(
-            f"{class_name(type(step))} saw no value in any column.", remedy="Fit it on data.", field="statistics_"
-        )
-    return joined(tuple(parts))
+    return joined((*parts, *(_told_of(step, picked(x, (place,)), learnt[place]) for place in told_of)))
 
 
-def _filled_in(step: Any, *, of_texts: bool) -> list[Any]:
-    """What stands in for a missing value, column by column: asked of the imputer, which may keep it in another type."""
-    row = np.full((1, int(step.n_features_in_)), step.missing_values, dtype=object if of_texts else np.float64)
+def _filled_in(step: Any, kept: int, told_of: int) -> list[Any]:
+    """What stands in for a missing value, column by column: asked of the imputer, which may keep it in another type.
+
+    Raises:
+        ConversionError: it is no finite number and no text, or columns are dropped otherwise than is known.
+    """
+    kind = object if step.statistics_.dtype.kind == "O" else np.float64
+    row = np.full((1, int(step.n_features_in_)), step.missing_values, dtype=kind)
     with silence():  # it warns of columns that it drops
-        return list(np.asarray(step.transform(row))[0].tolist())
+        made = np.asarray(step.transform(row))[0].tolist()
+    fills = made[: len(made) - told_of]
+    strange = [fill for fill in fills if not (isinstance(fill, str) or (isinstance(fill, float | int) and np.isfinite(fill)))]
+    if strange or len(fills) != kept:
+        raise ConversionError(
+            f"{class_name(type(step))} fills in {strange[0] if strange else 'other columns than its statistics_ tell'}.",
+            remedy="Fill in a finite number or a text.",
+            field="statistics_",
+        )
+    return list(fills)
 
 
 def _runs(places: tuple[int, ...], fills: Mapping[int, Any]) -> list[tuple[bool, tuple[int, ...]]]:
@@ -63,16 +71,6 @@ def _filled_numbers(step: Any, x: Node, fills: list[float]) -> Node:
     return Imputed(of=x, values=np.array(fills, dtype=np.float64), missing=_number(step))
 
 
-def _check_finite(step: Any, fills: Iterable[Any]) -> None:
-    for fill in fills:
-        if not isinstance(fill, str | float | int) or (not isinstance(fill, str) and not np.isfinite(fill)):
-            raise ConversionError(
-                f"{class_name(type(step))} fills in {fill!r}.",
-                remedy="Fill in a finite number or a text.",
-                field="statistics_",
-            )
-
-
 def _told_of(step: Any, column: Node, fill: Any) -> Node:
     if not isinstance(fill, str):
         return IsMissing(of=column, missing=_number(step))
@@ -91,11 +89,7 @@ def _told_of(step: Any, column: Node, fill: Any) -> Node:
 def _indicated(step: Any, x: Node) -> Node:
     """A MissingIndicator, of numbers."""
     places = tuple(int(place) for place in step.features_)
-    if not places:
-        raise ConversionError(
-            f"{class_name(type(step))} saw no missing value, and gives no columns.", remedy="Leave it out.", field="features_"
-        )
-    return IsMissing(of=picked(x, places), missing=_number(step))
+    return IsMissing(of=picked(x, places), missing=_number(step)) if places else joined(())
 
 
 def _number(step: Any) -> float:

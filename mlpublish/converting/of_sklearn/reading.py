@@ -108,7 +108,12 @@ def answered(step: Any, x: Node) -> Answer:
     read = reader.predict or reader.transform
     if read is None:
         raise not_read(step, "predict")
-    return Predicted(numbers=(Number(name=PREDICTION, node=read(step, x)),))
+    node = read(step, x)
+    if not node.width:
+        raise ConversionError(
+            f"{class_name(type(step))} gives no columns.", remedy="Fit it so that something is left to tell.", field="model"
+        )
+    return Predicted(numbers=(Number(name=PREDICTION, node=node),))
 
 
 def can(step: Any, method: str) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
@@ -195,6 +195,20 @@ def test_any_columns_to_any_transformers(numbers, texts, remainder):
     step = make_column_transformer(*parts, remainder="drop", sparse_threshold=0)
     model = step if remainder == "drop" else make_pipeline(step, StandardScaler())
     assert_agrees(model.fit(HOMES))
+
+
+def test_parts_that_give_no_columns_are_left_out():
+    step = make_column_transformer(
+        (OneHotEncoder(drop="first"), ["heating"]),
+        (MissingIndicator(), ["rooms"]),
+        (SimpleImputer(), ["city"]),
+        ("passthrough", ["rooms"]),
+        sparse_threshold=0,
+    )
+    frame = HOMES.assign(heating="gas", city=np.nan)
+    assert_agrees(step.fit(frame), frame)
+    _, columns = read(step)
+    assert [each.name for each in columns if each.used] == ["rooms"]
 
 
 REFUSED = {
