@@ -35,6 +35,7 @@ from mlpublish.coreml.evaluate import load
 from mlpublish.coreml.package import describe, read
 from tests.converting.graphs import values
 from tests.converting.writing.forests import forest, split
+from tests.converting.writing.validating import check
 
 R = np.random.default_rng(3)
 ROWS = R.normal(size=(90, 4)) * [1, 10, 0.1, 3] + [0, 30, 0, -5]
@@ -48,7 +49,9 @@ TOWN = ColumnTransformer([("t", OneHotEncoder(handle_unknown="ignore"), ["town"]
 
 
 def stages(path):
+    """The kinds of a file's stages, in order, which are valid."""
     spec = read(path)
+    check(spec)
     kind = spec.WhichOneof("Type")
     if not kind.startswith("pipeline"):
         return [kind]

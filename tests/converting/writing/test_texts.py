@@ -12,6 +12,7 @@ from mlpublish.coreml.package import read
 from mlpublish.errors import ConversionError
 from tests.converting.graphs import values
 from tests.converting.writing.forests import forest, grown, split
+from tests.converting.writing.validating import check
 
 TOWN = Column(name="town", feature="town")
 KEYS = ("Oslo", "Rome", "Ulm", "")
@@ -25,7 +26,9 @@ def looked_up(rows, unknown=None, keys=KEYS):
 
 def written(tmp_path, *nodes):
     plan = planned(Predicted(numbers=tuple(Number(name=f"y{at}", node=node) for at, node in enumerate(nodes))))
-    return plan, plan.write(tmp_path, "m", target="iOS16")
+    path = plan.write(tmp_path, "m", target="iOS16")
+    check(read(path))
+    return plan, path
 
 
 TABLES = {
