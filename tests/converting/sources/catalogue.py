@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.converting.sources import of_lightgbm, of_linear, of_machines, of_steps, of_trees, of_xgboost, refused
+from tests.converting.sources import of_lightgbm, of_linear, of_machines, of_rarer, of_steps, of_trees, of_xgboost, refused
 from tests.converting.sources.entry import Entry, Refusal
 
-_FAMILIES = (of_linear, of_steps, of_trees, of_machines, of_xgboost, of_lightgbm)
+_FAMILIES = (of_linear, of_rarer, of_steps, of_trees, of_machines, of_xgboost, of_lightgbm)
 
 
 def entries() -> Iterator[Entry]:
