@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +12,7 @@ import pytest
 
 from mlpublish.coreml.package import read, specification
 from mlpublish.coreml.schema import Message
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _imported_libraries_are_no_garbage() -> Iterator[None]:
-    """coremltools collects all garbage twice for each program that it makes; what is loaded already is not looked through."""
-    import coremltools  # noqa: F401
-    import sklearn.ensemble  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+from tests.loaded import imported_libraries_are_no_garbage as imported_libraries_are_no_garbage
 
 
 @dataclass(frozen=True)

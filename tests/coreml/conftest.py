@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mlpublish.coreml.schema import schema
+from tests.loaded import imported_libraries_are_no_garbage as imported_libraries_are_no_garbage
 
 
 @pytest.fixture(scope="session")
