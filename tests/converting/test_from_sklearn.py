@@ -16,7 +16,15 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, LogisticRegressionCV, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 
@@ -446,6 +454,13 @@ def test_missing_numbers_are_compared_where_the_model_takes_them(made):
     assert made(make_pipeline(SimpleImputer(), Ridge()).fit(gaps, AMOUNT), samples=gaps)[0].parity.samples == 80
     with pytest.raises(ConversionError, match=r"contains NaN\. Row 0 of the samples holds NaN"):
         made(Ridge().fit(ROWS, AMOUNT), samples=gaps)
+
+
+def test_probabilities_that_do_not_choose_the_label_need_not_have_their_largest_in_its_place(made):
+    model = SGDClassifier(loss="log_loss", random_state=0).fit(ROWS * 50, THREE)  # unscaled: they saturate
+    assert SklearnSource(model).answers(ROWS).scores == ()
+    assert made(model, samples=ROWS * 50)[0].parity.label_agreement == 1
+    assert SklearnSource(LogisticRegression().fit(ROWS, TWO)).answers(ROWS).scores == ("classProbability",)
 
 
 def test_clusters_and_outliers_are_whole_numbers(made):
