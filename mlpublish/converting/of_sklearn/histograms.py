@@ -67,10 +67,11 @@ def _tree(step: Any, nodes: Any, result: int) -> Tree:
     leaf = nodes["is_leaf"].astype(np.bool_)
     if nodes["is_categorical"][~leaf].any():
         raise _categorical(step, np.unique(nodes["feature_idx"][~leaf & (nodes["is_categorical"] > 0)]).tolist())
-    threshold = np.where(leaf, 0.0, nodes["num_threshold"])
+    # infinite where only a missing value goes right: every number goes left
+    threshold = np.minimum(np.where(leaf, 0.0, nodes["num_threshold"]), _LARGEST)
     return Tree(
         feature=np.where(leaf, LEAF, nodes["feature_idx"]).astype(np.int64),
-        threshold=np.minimum(threshold, _LARGEST),  # infinite where only a missing value goes right: every number goes left
+        threshold=finite(threshold, step, "_predictors"),
         mode=(Mode.LESS_OR_EQUAL,) * len(leaf),
         yes=np.where(leaf, LEAF, nodes["left"].astype(np.int64)),
         no=np.where(leaf, LEAF, nodes["right"].astype(np.int64)),

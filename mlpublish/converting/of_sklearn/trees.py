@@ -27,10 +27,11 @@ def tree_of(step: Any, values: Doubles, adds_to: tuple[int, ...]) -> Tree:
     """
     held = step.tree_
     leaf = held.children_left == LEAF
-    threshold = np.where(leaf, 0.0, held.threshold)
+    # infinite where only a missing value goes right: every number goes left
+    threshold = np.minimum(np.where(leaf, 0.0, held.threshold), _LARGEST)
     return Tree(
         feature=np.where(leaf, LEAF, held.feature).astype(np.int64),
-        threshold=np.minimum(threshold, _LARGEST),  # infinite where only a missing value goes right: every number goes left
+        threshold=finite(threshold, step, "tree_.threshold"),
         mode=(Mode.LESS_OR_EQUAL,) * len(leaf),
         yes=held.children_left.astype(np.int64),
         no=held.children_right.astype(np.int64),

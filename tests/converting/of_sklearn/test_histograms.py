@@ -59,6 +59,7 @@ def test_a_split_between_missing_and_given_sends_every_number_one_way(tmp_path):
     rows = np.where(TWO == 1, np.nan, ROWS[:, 0])[:, np.newaxis]
     model = HistGradientBoostingRegressor(max_iter=2, max_leaf_nodes=2, min_samples_leaf=4).fit(rows, 10.0 * TWO)
     assert np.isinf([threshold for _, threshold in splits_of(model)]).any()
+    assert all(np.isfinite(tree.threshold).all() for tree in of(model).numbers[0].node.trees)
     assert_filed(model, tmp_path, rows=np.array([[np.nan], [3e38], [-3e38], [0.0]]))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,6 +45,16 @@ def test_the_row_that_the_offset_was_taken_from_is_inside_of_the_saved_forest(tm
     model = IsolationForest(n_estimators=trees, contamination=0.25, max_features=3, random_state=1).fit(ROWS[:41])
     assert (model.decision_function(ROWS[:41]) == 0).any()
     assert_filed(model, tmp_path, rows=ROWS, within=2e-6)
+
+
+def test_the_row_at_the_offset_is_inside_in_whatever_order_the_trees_are_added_up():
+    model = IsolationForest(n_estimators=40, contamination=0.25, random_state=1).fit(ROWS[:41])
+    row = ROWS[:41][model.decision_function(ROWS[:41]) == 0][:1]
+    side = of(model).numbers[0].node
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(40)
+        shuffled = replace(side.of, trees=tuple(side.of.trees[place] for place in order))
+        assert values(replace(side, of=shuffled), row) == 1
 
 
 @settings(deadline=None, max_examples=8)

@@ -79,6 +79,7 @@ def test_a_split_between_missing_and_given_sends_every_number_one_way(tmp_path):
     rows = np.column_stack([np.where(TWO == 1, np.nan, ROWS[:, 0]), ROWS[:, 1]])
     model = DecisionTreeRegressor(max_depth=2, **SEED).fit(rows, 10.0 * TWO)
     assert np.isinf(model.tree_.threshold).any()
+    assert all(np.isfinite(tree.threshold).all() for tree in of(model).numbers[0].node.trees)
     largest = float(np.finfo(np.float32).max)
     assert_filed(model, tmp_path, rows=np.array([[np.nan, 1.0], [largest, 1.0], [-largest, 1.0], [0.0, 1.0]]))
 
@@ -127,3 +128,11 @@ def test_labels_that_core_ml_has_not_are_refused_by_name(model, told):
     with pytest.raises(ConversionError, match=told) as refused:
         of(model())
     assert refused.value.field == "classes_"
+
+
+@pytest.mark.parametrize("attribute", ["value", "threshold"])
+def test_numbers_that_are_none_are_refused_by_name(attribute):
+    model = DecisionTreeRegressor(max_depth=3, **SEED).fit(ROWS, AMOUNT)
+    getattr(model.tree_, attribute).flat[0] = np.nan
+    with pytest.raises(ConversionError, match=rf"tree_.{attribute} holds NaN"):
+        of(model)
