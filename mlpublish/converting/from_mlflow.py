@@ -1,9 +1,9 @@
 """convert from MLflow: a model's URI becomes the model, its samples and its lineage.
 
 The artifacts are downloaded into a temporary folder: a model that is loaded in place makes MLflow write into its store.
-Loading must not run code that came with the model. MLflow's defaults (skops for scikit-learn, pt2 for PyTorch, UBJSON for
-XGBoost) allow that; pickles, types that the model itself declares as trusted, and code that it brings along need
-``trust_pickle=True``.
+Loading must not run code that came with the model. MLflow's defaults (skops for scikit-learn and LightGBM, pt2 for PyTorch,
+UBJSON for XGBoost) allow that; pickles, types beyond ours that the model itself declares as trusted, and code that it brings
+along need ``trust_pickle=True``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from types import ModuleType
 from typing import Any
 
 from mlpublish.converting.download import fetched, kept_in, pin, told
+from mlpublish.converting.lightgbm_text import parsed
 from mlpublish.converting.lineage import lineage_of
 from mlpublish.converting.mlflow_errors import translated
 from mlpublish.converting.pt2 import code_in
 from mlpublish.converting.quiet import silence
+from mlpublish.converting.skops_file import TRUSTED
 from mlpublish.converting.source import Origin
 from mlpublish.errors import ConversionError
 from mlpublish.tracking import patient
@@ -32,8 +34,14 @@ MLFLOW_SCHEMES = ("models", "runs")
 COREML = "coreml"
 """Our own flavor: the model is taken as it was converted."""
 
-_LIBRARIES = {"sklearn": "mlflow.sklearn", "pytorch": "mlflow.pytorch", "xgboost": "mlflow.xgboost"}
+_LIBRARIES = {
+    "sklearn": "mlflow.sklearn",
+    "pytorch": "mlflow.pytorch",
+    "xgboost": "mlflow.xgboost",
+    "lightgbm": "mlflow.lightgbm",
+}
 _XGBOOST_CLASS = re.compile(r"xgboost\.(core\.Booster|sklearn\.XGB(RF)?(Classifier|Regressor|Ranker))")
+_BOOSTER = "lightgbm.basic.Booster"
 _ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
@@ -107,7 +115,7 @@ def _check_harmless(uri: str, flavor: str, settings: Mapping[str, Any], local: P
 
 
 def _code_of_sklearn(settings: Mapping[str, Any], local: Path) -> str | None:  # noqa: ARG001
-    if settings.get("skops_trusted_types"):
+    if set(settings.get("skops_trusted_types") or ()) - TRUSTED:
         return "declares types to be trusted when it is loaded"
     return None if settings.get("serialization_format", "pickle") == "skops" else "is a pickle"
 
@@ -123,7 +131,20 @@ def _code_of_xgboost(settings: Mapping[str, Any], local: Path) -> str | None:  #
     return None if _XGBOOST_CLASS.fullmatch(named) else f"names the class {named}"
 
 
-_RUNNING = {"sklearn": _code_of_sklearn, "pytorch": _code_of_pytorch, "xgboost": _code_of_xgboost}
+def _code_of_lightgbm(settings: Mapping[str, Any], local: Path) -> str | None:
+    """A Booster is text, which must be whole: the library ends this process over one that is not. Estimators are skops."""
+    if settings.get("model_class", _BOOSTER) != _BOOSTER:
+        return _code_of_sklearn(settings, local)
+    parsed((local / str(settings["data"])).read_text(errors="replace"))
+    return None
+
+
+_RUNNING = {
+    "sklearn": _code_of_sklearn,
+    "pytorch": _code_of_pytorch,
+    "xgboost": _code_of_xgboost,
+    "lightgbm": _code_of_lightgbm,
+}
 
 
 def _load(library: ModuleType, local: Path, *, pickle_refused: bool) -> object:

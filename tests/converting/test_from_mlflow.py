@@ -312,3 +312,39 @@ def test_a_server_that_refuses_names_the_credentials_that_it_wants(made, answers
     with pytest.raises(EndpointRefused, match="MLFLOW_TRACKING_TOKEN") as refused:
         made("models:/digits@champion")
     assert (refused.value.status, refused.value.exit_code) == (status, 4)
+
+
+@pytest.mark.parametrize("kind", ["estimator", "booster"])
+def test_lightgbms_models_come_out_of_mlflow(logged, store, tmp_path, digits, kind):
+    import mlflow
+
+    lightgbm = pytest.importorskip("lightgbm", reason="needs lightgbm: pip install 'mlpublish[lightgbm]'")
+    model = lightgbm.LGBMClassifier(n_estimators=2, num_leaves=4, verbose=-1, n_jobs=1)
+    model.fit(digits.train, digits.train_labels)
+    given = model if kind == "estimator" else model.booster_
+    uri = logged(mlflow.lightgbm, given, f"leaves-{kind}", input_example=digits.test[:5])
+    converted = convert(uri, out=tmp_path / "out", progress=False)
+    assert (converted.parity.passed, converted.provenance.framework) == (True, "lightgbm")
+
+
+def test_a_forest_may_declare_the_types_that_it_is_made_of(logged, store, tmp_path, digits):
+    import mlflow
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(2, max_depth=3).fit(digits.train, digits.train_labels)
+    types = ["sklearn.tree._tree.Tree"]
+    uri = logged(mlflow.sklearn, forest, "forest", skops_trusted_types=types, input_example=digits.test[:5])
+    assert convert(uri, out=tmp_path / "out", progress=False).parity.passed
+
+
+def test_a_lightgbm_model_that_was_cut_off_in_mlflow_is_refused_before_it_is_loaded(logged, store, tmp_path, digits):
+    import mlflow
+
+    lightgbm = pytest.importorskip("lightgbm", reason="needs lightgbm: pip install 'mlpublish[lightgbm]'")
+    model = lightgbm.train({"verbose": -1}, lightgbm.Dataset(digits.train, digits.train_labels), 2)
+    before = set(store.rglob("model.lgb"))
+    uri = logged(mlflow.lightgbm, model, "cut", input_example=digits.test[:5])
+    (file,) = set(store.rglob("model.lgb")) - before
+    file.write_text(file.read_text()[:2000])
+    with pytest.raises(ConversionError, match="no whole model of LightGBM"):
+        convert(uri, out=tmp_path / "out", progress=False)
