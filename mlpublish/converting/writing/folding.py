@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpublish.converting.graph.columnwise import Clipped, Function, Imputed, IsMissing, Name, Scaled
-from mlpublish.converting.graph.machines import LEAF, Trees
+from mlpublish.converting.graph.machines import LEAF, Tree, Trees
 from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, Places, joined
 from mlpublish.converting.writing.thresholds import Step, moved
 
@@ -45,6 +45,7 @@ def folded(node: Trees, inputs: Sequence[Node]) -> Trees:
     """
     ways = [_way(node.of, place, takes_missing=node.takes_missing) for place in range(node.of.width)]
     moves = any(way.steps for way in ways)
+    node = node if node.takes_missing else replace(node, trees=tuple(_without_missing(tree) for tree in node.trees))
     trees = moved(node, [way.steps for way in ways]) if moves else node.trees
     roots = _roots(ways, inputs)
     starts = dict(zip(map(id, roots), np.cumsum([0, *(root.width for root in roots)]).tolist(), strict=False))
@@ -55,6 +56,11 @@ def folded(node: Trees, inputs: Sequence[Node]) -> Trees:
         trees=tuple(replace(tree, feature=_placed(tree.feature, place)) for tree in trees),
         rounds=node.rounds and not moves,
     )
+
+
+def _without_missing(tree: Tree) -> Tree:
+    """The tree without a way for what its library refuses: a yes takes bytes. An imputer before it gives it a way again."""
+    return replace(tree, missing_goes_yes=np.zeros(len(tree.feature), dtype=np.bool_))
 
 
 def _placed(feature: Places, place: Places) -> Places:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,6 +140,14 @@ def test_trees_read_all_columns_in_their_order_and_then_what_stays():
     assert made.of.parts == (*columns, texts)
     assert [int(tree.feature[0]) for tree in made.trees] == [4, 2, 0]
     assert made.trees[1].threshold[0] == 3.0
+
+
+def test_a_way_for_missing_values_stays_only_where_there_are_any():
+    node = forest(X, split(0, 0.5, missing=True), takes_missing=False)
+    assert not folded(node, [X]).trees[0].missing_goes_yes.any()
+    assert folded(replace(node, takes_missing=True), [X]).trees[0].missing_goes_yes[0]
+    imputed = replace(node, of=Imputed(of=X, values=np.zeros(3)))
+    assert folded(imputed, [X]).trees[0].missing_goes_yes[0]
 
 
 def test_a_constant_step_always_answers_the_same():

@@ -121,8 +121,8 @@ def _trees(spec: Any) -> None:
     ]
     assert len(set(children)) == len(children), "a node has one parent"
     assert set(children) <= known.keys()
-    roots = sorted(key[0] for key in known.keys() - set(children))
-    assert roots == sorted({key[0] for key in known}), "a tree has one root"
+    assert all((tree, 0) not in children for tree in {key[0] for key in known}), "a tree has one root, the first node"
+    assert len(children) == len(known) - len({key[0] for key in known}), "all else is a child"
     for node in held.nodes:
         if node.nodeBehavior == node.LeafNode:
             places = [each.evaluationIndex for each in node.evaluationInfo]
