@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.coreml.converted import IN_MLFLOW, check_unchanged, copied, foreign, read_only
-from mlpublish.coreml.package import SUFFIXES
+from mlpublish.coreml.package import SUFFIXES, models_in
 from mlpublish.errors import ConversionError, RecipeError
 from mlpublish.formats.wire import dump
 from mlpublish.mlflow_plugin.runs import log_evidence, run_for
@@ -253,7 +253,8 @@ def _saved(model: Any, name: str, aside: Path) -> Path:
     """A coremltools MLModel as a file."""
     if type(model).__module__.partition(".")[0] != "coremltools":
         raise _no_model(f"An object of the class {type(model).__name__}")
-    suffix = ".mlpackage" if model.get_spec().WhichOneof("Type") == "mlProgram" else ".mlmodel"
+    kinds = [each.WhichOneof("Type") for each in models_in(model.get_spec())]
+    suffix = ".mlpackage" if "mlProgram" in kinds else ".mlmodel"
     path = aside / f"{name}{suffix}"
     model.save(str(path))
     return path

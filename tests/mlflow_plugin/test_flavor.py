@@ -189,6 +189,20 @@ def test_a_bare_core_ml_model_travels_without_evidence(trained, digits, here, tm
     assert (mlflow.pyfunc.load_model(info.model_uri).predict(rows) == given.says).all()
 
 
+def test_a_pipeline_around_an_ml_program_stays_a_package(here, tmp_path):
+    from coremltools.models import MLModel
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.tree import DecisionTreeClassifier
+
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    model = make_pipeline(PCA(2), DecisionTreeClassifier(max_depth=2)).fit(rows, rows[:, 0] > 0)
+    converted = mlpublish.convert(model, name="m", samples=rows, out=tmp_path, progress=False)
+    mlpublish.mlflow.save_model(MLModel(str(converted.path), skip_model_load=True), tmp_path / "saved")
+    back = mlpublish.mlflow.load_model(str(tmp_path / "saved"), tmp_path / "back")
+    assert (back.kind, back.path.suffix) == ("pipelineClassifier", ".mlpackage")
+
+
 @pytest.mark.parametrize("what", ["the folder", "the record", "the model"])
 def test_what_convert_wrote_is_taken_up_with_its_evidence(trained, digits, here, tmp_path, what):
     given = trained(binary)
