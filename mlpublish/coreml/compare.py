@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from mlpublish.errors import ConversionError
 
+TIE = 1e-6
+"""Scores that stand so near, relatively, are equal: the order of a sum decides between them, and float32 cannot."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
@@ -66,14 +69,15 @@ class Difference:
 def difference(got: Answers, want: Answers) -> Difference:
     """Compare two sets of answers to the same samples.
 
-    Labels are compared by equality, scores also by their largest column; the columns of probabilities are brought into the
-    wanted order of the classes first. A NaN anywhere makes a difference of NaN.
+    Labels are compared by equality, scores also by their largest column; of wanted scores that are equal but for ``TIE``, any
+    may be the choice. The columns of probabilities are brought into the wanted order of the classes first. A NaN anywhere makes
+    a difference of NaN.
 
     Raises:
         ConversionError: an output is missing or has another shape.
     """
     pairs = paired(got, want)
-    agreed = [float(np.mean(each.got == each.want)) for each in pairs if not each.is_numbers]
+    agreed = [float(np.mean(_same_label(each, want))) for each in pairs if not each.is_numbers]
     agreed += [_same_choice(each.got, each.want) for each in pairs if each.name in want.scores]
     worst = [numbers_apart(each) for each in pairs if each.is_numbers]
     return Difference(
@@ -116,7 +120,27 @@ def numbers_apart(pair: Pair) -> tuple[float, float]:
     return apart, apart / largest if largest else float("inf")
 
 
+def _same_label(pair: Pair, want: Answers) -> NDArray[np.bool_]:
+    """Per place whether the label is the wanted one, or one whose wanted score is as large."""
+    same: NDArray[np.bool_] = np.asarray(pair.got == pair.want).reshape(-1)
+    if len(want.scores) != 1 or not want.classes or same.all() or len(same) != len(want.outputs[want.scores[0]]):
+        return same
+    scores = want.outputs[want.scores[0]].astype(np.float64)
+    places = {label: place for place, label in enumerate(want.classes)}
+    for row in np.flatnonzero(~same):
+        got, wanted = (places.get(side.reshape(-1)[row].item()) for side in (pair.got, pair.want))
+        if got is not None and wanted is not None:
+            same[row] = _as_large(scores[row, got], scores[row, wanted])
+    return same
+
+
 def _same_choice(got: NDArray[np.generic], want: NDArray[np.generic]) -> float:
     """The share of rows whose largest column is a largest one of the other side too, which may have several."""
     chosen = np.take_along_axis(want, np.argmax(got, axis=1, keepdims=True), axis=1)
-    return float(np.mean(chosen == want.max(axis=1, keepdims=True)))
+    return float(np.mean(_as_large(chosen, want.max(axis=1, keepdims=True))))
+
+
+def _as_large(score: NDArray[np.generic], largest: NDArray[np.generic]) -> NDArray[np.bool_]:
+    one, other = np.asarray(score, dtype=np.float64), np.asarray(largest, dtype=np.float64)
+    close: NDArray[np.bool_] = np.abs(one - other) <= TIE * np.abs(other)
+    return close

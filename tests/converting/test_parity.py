@@ -132,7 +132,7 @@ def _louder_scaler(saved):
 
 @pytest.mark.parametrize(
     "hand",
-    [_louder("linear"), _louder("linear", "bias"), _louder("mul", "y"), _louder("sub", "y"), _swap_labels, _drop_scaler],
+    [_louder("linear"), _louder("linear", "bias"), _louder("mul", "y"), _louder("add", "y"), _swap_labels, _drop_scaler],
     ids=["weights", "bias", "scale", "mean", "classes", "scaler"],
 )
 def test_a_spoiled_multinomial_model_is_stopped(judged, digits, hand):

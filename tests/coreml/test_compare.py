@@ -79,3 +79,11 @@ def test_an_output_that_is_missing_or_of_another_size_is_refused():
         difference(Answers(outputs={}), _answers([[1.0]]))
     with pytest.raises(ConversionError, match=r"\(1, 2\).*\(1, 1\)"):
         difference(_answers([[1.0, 2.0]]), _answers([[1.0]]))
+
+
+def test_a_label_may_be_another_where_the_wanted_scores_are_equal():
+    table = np.array([[0.5, 0.5 - 1e-12, 0.0], [0.5, 0.49, 0.01], [0.2, 0.4, 0.4]])
+    want = _answers(table, ["a", "a", "b"], classes=("a", "b", "c"), scores=("p",))
+    assert difference(_answers(table, ["b", "a", "c"], classes=("a", "b", "c")), want).labels == 1
+    assert difference(_answers(table, ["b", "b", "c"], classes=("a", "b", "c")), want).labels == pytest.approx(2 / 3)
+    assert difference(_answers(table, ["z", "a", "c"], classes=("a", "b", "c")), want).labels == pytest.approx(2 / 3)
