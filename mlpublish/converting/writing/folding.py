@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpublish.converting.graph.columnwise import Clipped, Function, Imputed, IsMissing, Name, Scaled
-from mlpublish.converting.graph.machines import LEAF, Tree, Trees
+from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
 from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, Places, joined
 from mlpublish.converting.writing.thresholds import Step, moved
 
 _RISING = (Name.EXP, Name.EXP2, Name.EXPM1, Name.CBRT, Name.SIGN, Name.FLOOR, Name.CEIL, Name.ROUND, Name.ARCTAN, Name.TANH)
 _RISING_TOO = (Name.EXPIT, Name.RELU, Name.SOFTPLUS, Name.POSITIVE)
 _OF_POSITIVES = (Name.LOG, Name.LOG1P, Name.LOG2, Name.LOG10, Name.SQRT)  # below their least number they are no number
+_ORDERED = {Mode.LESS_OR_EQUAL, Mode.LESS, Mode.GREATER_OR_EQUAL, Mode.GREATER}  # a number, asked for by itself, is not moved
 _MONOTONE = (*_RISING, *_RISING_TOO, Name.NEGATIVE)
 
 
@@ -43,7 +44,8 @@ def folded(node: Trees, inputs: Sequence[Node]) -> Trees:
     Args:
         inputs: nodes that shall stand in the trees' input as they are, whether a split asks them or not.
     """
-    ways = [_way(node.of, place, takes_missing=node.takes_missing) for place in range(node.of.width)]
+    is_ordered = all({*tree.mode} <= _ORDERED for tree in node.trees)
+    ways = [_way(node.of, place, takes_missing=node.takes_missing, moves=is_ordered) for place in range(node.of.width)]
     moves = any(way.steps for way in ways)
     node = node if node.takes_missing else replace(node, trees=tuple(_without_missing(tree) for tree in node.trees))
     trees = moved(node, [way.steps for way in ways]) if moves else node.trees
@@ -77,7 +79,7 @@ def _roots(ways: Sequence[Way], inputs: Sequence[Node]) -> list[Node]:
     return [*first, *(root for key, root in found.items() if key not in known)]
 
 
-def _way(of: Node, place: int, *, takes_missing: bool) -> Way:
+def _way(of: Node, place: int, *, takes_missing: bool, moves: bool) -> Way:
     steps: list[Step] = []
     while True:
         match of:
@@ -85,7 +87,9 @@ def _way(of: Node, place: int, *, takes_missing: bool) -> Way:
                 of, place = inner, places[place]
             case Join():
                 of, place = _part(of, place)
-            case Scaled() | Clipped() | Imputed() | IsMissing() | Function() if _can_move(of, takes_missing=takes_missing):
+            case Scaled() | Clipped() | Imputed() | IsMissing() | Function() if moves and _can_move(
+                of, takes_missing=takes_missing
+            ):
                 steps.append(Step(node=of, place=place))
                 of = of.of
             case _:

@@ -19,7 +19,7 @@ from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES
 from mlpublish.converting.writing import heads
 from mlpublish.converting.writing.features import Kind, Value, declare, new_model
 from mlpublish.converting.writing.line import Build, Line, is_machine, program_alone
-from mlpublish.converting.writing.rewriting import rewritten
+from mlpublish.converting.writing.rewriting import has_tables, rewritten
 from mlpublish.converting.writing.saving import in_own_file, save
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
@@ -108,7 +108,11 @@ def planned(answer: Answer, order: Sequence[str] = ()) -> Plan:
     leaves = _leaves(answer, order)
     texts = _texts(answer)
     numbers = [each for each in leaves if id(each) not in texts]
-    return _Planner(rewritten(answer, numbers), leaves).plan()
+    plan = _Planner(rewritten(answer, numbers), leaves).plan()
+    if plan.has_program and has_tables(answer):
+        classic = _Planner(rewritten(answer, numbers, tables_as_trees=True), leaves).plan()
+        return plan if classic.has_program else classic
+    return plan
 
 
 class _Planner:

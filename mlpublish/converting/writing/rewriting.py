@@ -11,7 +11,8 @@ from mlpublish.converting.graph.algebra import Combined, Sum
 from mlpublish.converting.graph.answer import Answer, Classified
 from mlpublish.converting.graph.columnwise import Lookup
 from mlpublish.converting.graph.machines import SupportVectors, Trees, Votes
-from mlpublish.converting.graph.node import Join, Node
+from mlpublish.converting.graph.node import Join, Node, walked
+from mlpublish.converting.writing import lookups
 from mlpublish.converting.writing.folding import folded
 from mlpublish.converting.writing.pairs import in_pairs, voting
 from mlpublish.converting.writing.texts import of_texts
@@ -59,11 +60,17 @@ def with_ends(answer: Answer, made: dict[int, Node]) -> Answer:
     return replace(answer, numbers=tuple(replace(each, node=made[id(each.node)]) for each in answer.numbers))
 
 
-def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
+def has_tables(answer: Answer) -> bool:
+    """Whether a graph has tables of numbers that a tree can be."""
+    return any(isinstance(each, Lookup) and lookups.can_be_tree(each) for each in walked(*answer.ends))
+
+
+def rewritten(answer: Answer, inputs: Sequence[Node], *, tables_as_trees: bool = False) -> Answer:
     """The graph that is written.
 
     Args:
         inputs: the columns of numbers, or the one array.
+        tables_as_trees: write every table of numbers as a tree, not only those that float32 would not tell apart.
     """
 
     def change(node: Node) -> Node:
@@ -71,7 +78,10 @@ def rewritten(answer: Answer, inputs: Sequence[Node]) -> Answer:
             return folded(node, inputs)
         if isinstance(node, SupportVectors):
             return in_pairs(node)
-        return of_texts(node) if isinstance(node, Lookup) and node.of_texts else node
+        node = of_texts(node) if isinstance(node, Lookup) and node.of_texts else node
+        if isinstance(node, Lookup) and lookups.can_be_tree(node) and (tables_as_trees or lookups.needs_doubles(node)):
+            return folded(lookups.as_tree(node), inputs)
+        return node
 
     made = changed(answer.ends, change)
     machine = voting(answer)
