@@ -10,9 +10,9 @@ import numpy as np
 from mlpublish.converting.graph.algebra import Distances, Linear, Softmax
 from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.columnwise import Scaled
-from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn.reading import Reader, Reads, finite, labels_of
+from mlpublish.converting.of_sklearn.stumps import above
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
 
@@ -38,27 +38,8 @@ def _complement(step: Any, x: Node) -> Node:
 def _bernoulli(step: Any, x: Node) -> Node:
     present = finite(step.feature_log_prob_, step, "feature_log_prob_")
     absent = finite(np.log(1 - np.exp(present)), step, "feature_log_prob_")
-    binary = x if step.binarize is None else _above(x, float(step.binarize))
+    binary = x if step.binarize is None else above(x, float(step.binarize))
     return _linear(binary, present - absent, _priors(step) + absent.sum(axis=1))
-
-
-def _above(x: Node, bound: float) -> Node:
-    """1 where a number is above a bound, else 0: as trees of one split, which are exact."""
-    trees = tuple(_stump(place, bound) for place in range(x.width))
-    return Trees(of=x, trees=trees, base=(0.0,) * x.width, rounds=False, takes_missing=False)
-
-
-def _stump(place: int, bound: float) -> Tree:
-    return Tree(
-        feature=np.array([place, LEAF, LEAF]),
-        threshold=np.array([bound, 0.0, 0.0]),
-        mode=(Mode.GREATER,) * 3,
-        yes=np.array([1, LEAF, LEAF]),
-        no=np.array([2, LEAF, LEAF]),
-        missing_goes_yes=np.zeros(3, dtype=np.bool_),
-        values=np.array([[0.0], [1.0], [0.0]]),
-        adds_to=(place,),
-    )
 
 
 def _linear(x: Node, weights: Doubles, offset: Doubles) -> Node:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
+from mlpublish.converting.graph.machines import Mode, Tree, Trees
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.of_sklearn.reading import Reader, finite
+from mlpublish.converting.of_sklearn.stumps import stump
 
 
 def _binned(step: Any, x: Node) -> Node:
@@ -17,7 +18,11 @@ def _binned(step: Any, x: Node) -> Node:
     edges = [finite(each[1:-1], step, "bin_edges_") for each in step.bin_edges_]
     starts = np.cumsum([0, *(len(inner) + 1 for inner in edges)])
     if step.encode == "ordinal":
-        trees = [step_at(place, edge, {place: 1.0}) for place, inner in enumerate(edges) for edge in inner.tolist()]
+        trees = [
+            stump(place, Mode.GREATER_OR_EQUAL, edge, {place: 1.0})
+            for place, inner in enumerate(edges)
+            for edge in inner.tolist()
+        ]
         return Trees(of=x, trees=tuple(trees), base=(0.0,) * len(edges), rounds=False, takes_missing=False)
     base = np.zeros(starts[-1])
     base[starts[:-1]] = 1.0
@@ -30,21 +35,7 @@ def _moves(edges: list[Any], starts: list[int]) -> Iterator[Tree]:
     for place, inner in enumerate(edges):
         for number, edge in enumerate(inner.tolist()):
             here = starts[place] + number
-            yield step_at(place, edge, {here: -1.0, here + 1: 1.0})
-
-
-def step_at(feature: int, edge: float, adds: Mapping[int, float]) -> Tree:
-    """From an edge on something is added."""
-    return Tree(
-        feature=np.array([feature, LEAF, LEAF]),
-        threshold=np.array([edge, 0.0, 0.0]),
-        mode=(Mode.GREATER_OR_EQUAL,) * 3,
-        yes=np.array([1, LEAF, LEAF]),
-        no=np.array([2, LEAF, LEAF]),
-        missing_goes_yes=np.zeros(3, dtype=np.bool_),
-        values=np.array([[0.0] * len(adds), list(adds.values()), [0.0] * len(adds)]),
-        adds_to=tuple(adds),
-    )
+            yield stump(place, Mode.GREATER_OR_EQUAL, edge, {here: -1.0, here + 1: 1.0})
 
 
 READERS: Mapping[str, Reader] = {"sklearn.preprocessing.KBinsDiscretizer": Reader(transform=_binned)}

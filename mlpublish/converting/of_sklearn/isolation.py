@@ -10,11 +10,12 @@ import numpy as np
 from mlpublish.converting.graph.algebra import Linear
 from mlpublish.converting.graph.answer import Number, Predicted
 from mlpublish.converting.graph.columnwise import Function, Name, Scaled
-from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
+from mlpublish.converting.graph.machines import Mode, Trees
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn import trees
 from mlpublish.converting.of_sklearn.adding import Subspace, added
 from mlpublish.converting.of_sklearn.reading import Reader, finite
+from mlpublish.converting.of_sklearn.stumps import stump
 from mlpublish.converting.source import PREDICTION, SCORE
 
 
@@ -70,16 +71,8 @@ def _score(step: Any, depths: Node) -> Node:
 
 def _side(step: Any, depths: Node) -> Node:
     """1 from a depth on, -1 before it: a comparison of depths, since scores in float32 would not tell rows at the offset."""
-    stump = Tree(
-        feature=np.array([0, LEAF, LEAF]),
-        threshold=np.array([_least_depth(step), 0.0, 0.0]),
-        mode=(Mode.GREATER_OR_EQUAL,) * 3,
-        yes=np.array([1, LEAF, LEAF]),
-        no=np.array([2, LEAF, LEAF]),
-        missing_goes_yes=np.zeros(3, dtype=np.bool_),
-        values=np.array([[0.0], [1.0], [-1.0]]),
-    )
-    return Trees(of=depths, trees=(stump,), base=(0.0,), rounds=False, takes_missing=False)
+    inside = stump(0, Mode.GREATER_OR_EQUAL, _least_depth(step), {0: 2.0})
+    return Trees(of=depths, trees=(inside,), base=(-1.0,), rounds=False, takes_missing=False)
 
 
 def _least_depth(step: Any) -> float:

@@ -10,10 +10,9 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Normalised
 from mlpublish.converting.graph.columnwise import Clipped, Scaled
-from mlpublish.converting.graph.machines import Trees
 from mlpublish.converting.graph.node import Doubles, Node
-from mlpublish.converting.of_sklearn.binning import step_at
 from mlpublish.converting.of_sklearn.reading import Reader, finite
+from mlpublish.converting.of_sklearn.stumps import above
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
 
@@ -87,10 +86,8 @@ def _normalised(step: Any, x: Node) -> Node:
 
 
 def _above(step: Any, x: Node) -> Node:
-    """Binarizer: 1 above the threshold, as a tree of one split per feature, which compares doubles."""
-    edge = float(np.nextafter(finite(step.threshold, step, "threshold"), np.inf))
-    trees = tuple(step_at(place, edge, {place: 1.0}) for place in range(x.width))
-    return Trees(of=x, trees=trees, base=(0.0,) * x.width, rounds=False, takes_missing=False)
+    """Binarizer: 1 above the threshold."""
+    return above(x, float(finite(step.threshold, step, "threshold")))
 
 
 READERS: Mapping[str, Reader] = {

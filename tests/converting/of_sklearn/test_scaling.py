@@ -146,3 +146,9 @@ def test_a_threshold_is_not_above_itself():
     node = transformed(Binarizer(threshold=threshold).fit(beside[np.newaxis]), Array(size=4))
     np.testing.assert_array_equal(values(node, beside[np.newaxis]), [[0, 0, 1, 0]])
     assert_transforms(model)
+
+
+def test_a_threshold_that_is_a_float32_stays_one():
+    """So a runtime that keeps thresholds in float32, or takes the least numbers for 0, still asks the same."""
+    node = transformed(Binarizer().fit(ROWS), Array(size=ROWS.shape[1]))
+    assert [float(tree.threshold[0]) for tree in node.trees] == [0.0] * ROWS.shape[1]
