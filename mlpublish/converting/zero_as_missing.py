@@ -1,4 +1,4 @@
-"""LightGBM's splits as Core ML's nodes, which send NaN their own way, but no zero.
+"""LightGBM's splits as nodes of a graph's trees, which send NaN their own way, but no zero.
 
 A number as near to zero as ``NEAREST`` is zero for LightGBM, whatever a split asks. What is missing differs by split: nothing
 (then NaN is 0), NaN, or zero (then NaN is 0 too). A split that sends zeros away from the numbers around them cannot be said by
@@ -45,7 +45,7 @@ class Splits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The same splits as nodes of Core ML."""
+    """The same splits as a ``Tree`` has them."""
 
     feature: Places
     threshold: Doubles

@@ -60,6 +60,11 @@ FILES = {
 
 def imports(module: str) -> Iterator[str]:
     """The modules of the house that a module imports, at its top or inside its functions."""
+    yield from (name for name in imported(module) if name.partition(".")[0] == "mlpublish")
+
+
+def imported(module: str) -> Iterator[str]:
+    """All modules that a module imports."""
     for node in ast.walk(ast.parse(FILES[module].read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -68,7 +73,7 @@ def imports(module: str) -> Iterator[str]:
             assert node.level == 0, f"{module} imports relatively"
             whole = f"{node.module}"
             names = [full if (full := f"{whole}.{alias.name}") in FILES else whole for alias in node.names]
-        yield from (name for name in names if name.partition(".")[0] == "mlpublish")
+        yield from names
 
 
 def part(module: str) -> str:
@@ -135,3 +140,26 @@ def test_a_module_says_in_its_first_line_what_it_is(module: str) -> None:
 
 def test_there_is_no_drawer_for_everything() -> None:
     assert not [module for module in FILES if module.rpartition(".")[2] in ("utils", "util", "helpers", "common", "misc")]
+
+
+# Inside of converting: a graph knows no library and no file, its readers no writer, its writers no library.
+GRAPH, READERS, WRITERS = (f"mlpublish.converting.{name}" for name in ("graph", "of_sklearn", "writing"))
+BOOSTERS = tuple(f"mlpublish.converting.trees_of_{name}" for name in ("lightgbm", "xgboost"))
+UNKNOWN = {
+    (GRAPH,): ("mlpublish.converting", "mlpublish.coreml", "sklearn", "xgboost", "lightgbm", "coremltools"),
+    (READERS, *BOOSTERS): (WRITERS, "coremltools"),
+    (WRITERS,): (READERS, *BOOSTERS, "mlpublish.converting.from_", "sklearn", "xgboost", "lightgbm"),
+}
+
+
+@pytest.mark.parametrize("rooms", UNKNOWN, ids=["graph", "readers", "writers"])
+def test_between_a_model_and_its_file_stands_the_graph_alone(rooms: tuple[str, ...]) -> None:
+    met = [
+        f"{module} imports {other}"
+        for module in FILES
+        if module.startswith(rooms)
+        for other in imported(module)
+        if other.startswith(UNKNOWN[rooms]) and not other.startswith((*rooms, GRAPH))
+    ]
+    assert met == []
+    assert any(module.startswith(rooms) for module in FILES)

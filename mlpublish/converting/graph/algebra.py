@@ -181,6 +181,14 @@ def of_two(second: Node) -> Node:
     return Linear(of=second, weights=np.array([[-1.0], [1.0]]), offset=np.array([1.0, 0.0]))
 
 
+def second_of(node: Node) -> Node | None:
+    """The second class's probability that ``of_two`` made a node of; None if it did not."""
+    if not isinstance(node, Linear):
+        return None
+    same = np.array_equal(node.weights, [[-1.0], [1.0]]) and np.array_equal(node.offset, [1.0, 0.0])
+    return node.of if same else None
+
+
 def shares(of: Node, *, zero_over_zero: float = 0.0) -> Node:
     """Each number's share of the row's sum.
 
@@ -189,3 +197,11 @@ def shares(of: Node, *, zero_over_zero: float = 0.0) -> Node:
         zero_over_zero: what each share is where all numbers are 0.
     """
     return Combined(left=of, sign=Sign.OVER, right=Reduced(of=of, by=Reduction.SUM), zero_over_zero=zero_over_zero)
+
+
+def shared(node: Node) -> Combined | None:
+    """A node that ``shares`` made, whose ``left`` are the numbers; None if it did not."""
+    if not isinstance(node, Combined) or node.sign is not Sign.OVER:
+        return None
+    summed = isinstance(node.right, Reduced) and node.right.by is Reduction.SUM and node.right.of is node.left
+    return node if summed else None

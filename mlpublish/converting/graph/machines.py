@@ -1,4 +1,4 @@
-"""Nodes that Core ML has a specification of its own for: tree ensembles and support vector machines."""
+"""Tree ensembles; support vector machines, and what becomes of their decisions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mlpublish.converting.graph.columnwise import OfOne
-from mlpublish.converting.graph.node import Doubles, Flags, Node, Places
+from mlpublish.converting.graph.node import Doubles, Flags, Places
 
 LEAF = -1
 """What stands in place of a feature, and of the children, in a leaf."""
 
 
 class Mode(StrEnum):
-    """How a node asks its feature, in Core ML's words: ``feature MODE threshold`` leads to the child ``yes``."""
+    """How a node asks its feature: ``feature MODE threshold`` leads to the child ``yes``."""
 
-    LESS_OR_EQUAL = "BranchOnValueLessThanEqual"
-    LESS = "BranchOnValueLessThan"
-    GREATER_OR_EQUAL = "BranchOnValueGreaterThanEqual"
-    GREATER = "BranchOnValueGreaterThan"
-    EQUAL = "BranchOnValueEqual"
-    NOT_EQUAL = "BranchOnValueNotEqual"
+    LESS_OR_EQUAL = "<="
+    LESS = "<"
+    GREATER_OR_EQUAL = ">="
+    GREATER = ">"
+    EQUAL = "=="
+    NOT_EQUAL = "!="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,17 +140,3 @@ class Coupled(OfOne):
     @property
     def width(self) -> int:
         return self.classes
-
-
-__all__ = [
-    "LEAF",
-    "Coupled",
-    "Kernel",
-    "KernelName",
-    "Mode",
-    "Node",
-    "SupportVectors",
-    "Tree",
-    "Trees",
-    "Votes",
-]

@@ -98,7 +98,8 @@ def picked(node: Node, places: tuple[int, ...]) -> Node:
     if isinstance(node, Pick):
         return picked(node.of, tuple(node.places[place] for place in places))
     if isinstance(node, Join):
-        return joined(tuple(part for place in places for part in [_part(node, place)]))
+        parts = [part_of(node, place) for place in places]
+        return joined(tuple(picked(part, (place,)) for part, place in parts))
     return Pick(of=node, places=places)
 
 
@@ -128,9 +129,10 @@ def walked(*ends: Node) -> Iterator[Node]:
             waiting.extend((each, False) for each in reversed(node.reads))
 
 
-def _part(node: Join, place: int) -> Node:
+def part_of(node: Join, place: int) -> tuple[Node, int]:
+    """The part that a number of the whole belongs to, and its place there."""
     for part in node.parts:
         if place < part.width:
-            return picked(part, (place,))
+            return part, place
         place -= part.width
     raise IndexError(place)

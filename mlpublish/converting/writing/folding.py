@@ -14,14 +14,15 @@ import numpy as np
 
 from mlpublish.converting.graph.columnwise import Clipped, Function, Imputed, IsMissing, Name, Scaled
 from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
-from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, Places, joined
+from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, Places, joined, part_of
 from mlpublish.converting.writing.thresholds import Step, moved
 
-_RISING = (Name.EXP, Name.EXP2, Name.EXPM1, Name.CBRT, Name.SIGN, Name.FLOOR, Name.CEIL, Name.ROUND, Name.ARCTAN, Name.TANH)
-_RISING_TOO = (Name.EXPIT, Name.RELU, Name.SOFTPLUS, Name.POSITIVE)
-_OF_POSITIVES = (Name.LOG, Name.LOG1P, Name.LOG2, Name.LOG10, Name.SQRT)  # below their least number they are no number
+_MONOTONE = {
+    *(Name.EXP, Name.EXP2, Name.EXPM1, Name.CBRT, Name.SIGN, Name.FLOOR, Name.CEIL, Name.ROUND, Name.ARCTAN, Name.TANH),
+    *(Name.EXPIT, Name.RELU, Name.SOFTPLUS, Name.POSITIVE, Name.NEGATIVE),
+}
+_OF_POSITIVES = {Name.LOG, Name.LOG1P, Name.LOG2, Name.LOG10, Name.SQRT}  # below their least number they are no number
 _ORDERED = {Mode.LESS_OR_EQUAL, Mode.LESS, Mode.GREATER_OR_EQUAL, Mode.GREATER}  # a number, asked for by itself, is not moved
-_MONOTONE = (*_RISING, *_RISING_TOO, Name.NEGATIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ def _way(of: Node, place: int, *, takes_missing: bool, moves: bool) -> Way:
             case Pick(of=inner, places=places):
                 of, place = inner, places[place]
             case Join():
-                of, place = _part(of, place)
+                of, place = part_of(of, place)
             case Scaled() | Clipped() | Imputed() | IsMissing() | Function() if moves and _can_move(
                 of, takes_missing=takes_missing
             ):
@@ -94,14 +95,6 @@ def _way(of: Node, place: int, *, takes_missing: bool, moves: bool) -> Way:
                 of = of.of
             case _:
                 return Way(root=of, place=place, steps=tuple(reversed(steps)))
-
-
-def _part(node: Join, place: int) -> tuple[Node, int]:
-    for part in node.parts:
-        if place < part.width:
-            return part, place
-        place -= part.width
-    raise IndexError(place)
 
 
 def _can_move(node: Node, *, takes_missing: bool) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlpublish.converting.graph.algebra import Combined, Linear, Reduced, Reduction, Sign, Softmax, Sum, of_two
+from mlpublish.converting.graph.algebra import Linear, Softmax, Sum, second_of, shared
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Predicted
 from mlpublish.converting.graph.columnwise import Function, Name, Scaled
 from mlpublish.converting.graph.machines import SupportVectors, Trees, Votes
@@ -134,14 +134,11 @@ def trees_of(node: Node) -> Trees | None:
     return None
 
 
-def second_of(node: Node) -> Node | None:
-    """p, if a node is ``of_two(p)``."""
-    if not isinstance(node, Linear) or node.weights.shape != (2, 1):
-        return None
-    shape = of_two(node.of)
-    assert isinstance(shape, Linear)
-    same = np.array_equal(node.weights, shape.weights) and np.array_equal(node.offset, shape.offset)
-    return node.of if same else None
+def only_number(answer: Answer) -> Node | None:
+    """The only number of an answer without classes; None if there are several, or it is whole."""
+    if isinstance(answer, Predicted) and len(answer.numbers) == 1 and not answer.numbers[0].whole:
+        return answer.numbers[0].node
+    return None
 
 
 def _scaled(node: Trees, scale: np.ndarray, shift: np.ndarray | float = 0.0) -> Trees:
@@ -161,13 +158,10 @@ def _expit_of(node: Node) -> Node | None:
 
 def _one_against_rest(node: Node) -> Linear | None:
     """The linear numbers of ``shares`` of their logistic functions."""
-    if not (isinstance(node, Combined) and node.sign is Sign.OVER and isinstance(node.right, Reduced)):
+    share = shared(node)
+    if share is None or share.width < 3 or share.zero_over_zero != 0:  # Core ML's classifier leaves them 0
         return None
-    if node.right.by is not Reduction.SUM or node.right.of is not node.left or node.width < 3:
-        return None
-    if node.zero_over_zero != 0:  # Core ML's classifier leaves them 0
-        return None
-    inner = _expit_of(node.left)
+    inner = _expit_of(share.left)
     return inner if isinstance(inner, Linear) else None
 
 
@@ -205,10 +199,3 @@ def _largest(node: Linear, classes: Labels, reads: Sequence[Value], *, label: st
 def _votes(node: SupportVectors, classes: Labels, reads: Sequence[Value], *, label: str, probabilities: str | None) -> Message:
     assert probabilities is None
     return machines.votes(reads, node, classes, label=label)
-
-
-def only_number(answer: Answer) -> Node | None:
-    """The only number of an answer without classes; None if there are several, or it is whole."""
-    if isinstance(answer, Predicted) and len(answer.numbers) == 1 and not answer.numbers[0].whole:
-        return answer.numbers[0].node
-    return None

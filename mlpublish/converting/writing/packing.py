@@ -6,7 +6,7 @@ many rows. The bytes are the same: a number goes in as few bytes as hold it, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,16 @@ _VARINT, _DOUBLE, _MESSAGE = 0, 1, 2  # wire types
 _NODES = 1  # of TreeEnsembleParameters
 _TREE, _NODE, _BEHAVIOUR, _FEATURE, _NUMBER, _YES, _NO, _MISSING, _VALUES = 1, 2, 3, 10, 11, 12, 13, 14, 20  # of TreeNode
 _RESULT, _VALUE = 1, 2  # of EvaluationInfo
+
+BEHAVIOURS: Mapping[Mode, str] = {
+    Mode.LESS_OR_EQUAL: "BranchOnValueLessThanEqual",
+    Mode.LESS: "BranchOnValueLessThan",
+    Mode.GREATER_OR_EQUAL: "BranchOnValueGreaterThanEqual",
+    Mode.GREATER: "BranchOnValueGreaterThan",
+    Mode.EQUAL: "BranchOnValueEqual",
+    Mode.NOT_EQUAL: "BranchOnValueNotEqual",
+}
+"""What Core ML calls each way of asking."""
 
 
 def packed(trees: Sequence[Tree]) -> Iterator[bytes]:
@@ -125,7 +135,7 @@ def _all(trees: Sequence[tuple[int, Tree]], name: str) -> NDArray[np.generic]:
 
 
 def _modes(trees: Sequence[tuple[int, Tree]]) -> Places:
-    number = {mode: _behaviour(mode) for mode in Mode}
+    number = {mode: _behaviour(name) for mode, name in BEHAVIOURS.items()}
     return np.fromiter((number[mode] for _, tree in trees for mode in tree.mode), dtype=np.int64)
 
 

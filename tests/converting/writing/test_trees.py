@@ -32,7 +32,7 @@ def one_by_one(some):
                 for result, value in held or [(tree.adds_to[0], tree.values[place, 0])]:
                     node.evaluationInfo.add(evaluationIndex=result, evaluationValue=value)
             else:
-                node.nodeBehavior = getattr(node, tree.mode[place])
+                node.nodeBehavior = getattr(node, packing.BEHAVIOURS[tree.mode[place]])
                 node.branchFeatureIndex, node.branchFeatureValue = feature, tree.threshold[place]
                 node.trueChildNodeId, node.falseChildNodeId = int(tree.yes[place]), int(tree.no[place])
                 node.missingValueTracksTrueChild = bool(tree.missing_goes_yes[place])

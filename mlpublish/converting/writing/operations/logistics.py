@@ -9,9 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from mlpublish.converting.graph.algebra import Combined, Linear, Reduced, Reduction, Sign
+from mlpublish.converting.graph.algebra import second_of, shared
 from mlpublish.converting.graph.columnwise import Function, Name
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.writing.operations.algebra import softmax
@@ -26,10 +24,11 @@ _EXPIT_IS_0 = -745.1332191019412  # below, the logistic function is 0 in doubles
 
 def of_logistics(node: Node) -> Pattern | None:
     """How probabilities are written out of what their logistic functions read; None for any other node."""
-    if isinstance(node, Linear) and _is_logistic(node.of) and _is_of_two(node):
-        return two_classes, node.of.reads[0]
-    if isinstance(node, Combined) and _is_logistic(node.left) and _is_share(node):
-        return shares, node.left.reads[0]
+    second, share = second_of(node), shared(node)
+    if second is not None and _is_logistic(second):
+        return two_classes, second.reads[0]
+    if share is not None and _is_logistic(share.left) and math.isclose(share.zero_over_zero, 1 / share.width):
+        return shares, share.left.reads[0]
     return None
 
 
@@ -46,15 +45,6 @@ def shares(mb: Any, x: Any) -> Any:
 
 def _is_logistic(node: Node) -> bool:
     return isinstance(node, Function) and node.name is Name.EXPIT
-
-
-def _is_of_two(node: Linear) -> bool:
-    return np.array_equal(node.weights, [[-1.0], [1.0]]) and np.array_equal(node.offset, [1.0, 0.0])
-
-
-def _is_share(node: Combined) -> bool:
-    summed = isinstance(node.right, Reduced) and node.right.by is Reduction.SUM and node.right.of is node.left
-    return node.sign is Sign.OVER and summed and math.isclose(node.zero_over_zero, 1 / node.width)
 
 
 def _negative(mb: Any, x: Any) -> Any:
