@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from mlpublish.converting.graph.node import Doubles
@@ -40,8 +39,7 @@ def imputer(reads: Value, values: Doubles, missing: float, writes: Value) -> Mes
         stage.imputer.imputedDoubleArray.vector.extend(values.tolist())
     else:
         stage.imputer.imputedDoubleValue = float(values[0])
-    if not math.isnan(missing):
-        stage.imputer.replaceDoubleValue = missing
+    stage.imputer.replaceDoubleValue = missing  # of NaN too: what is missing where nothing is said, the format leaves open
     return stage
 
 

@@ -221,8 +221,8 @@ def _pipeline(plan: Plan, stages: Sequence[Message]) -> Message:
         pipeline = whole.pipelineClassifier.pipeline
         whole.description.predictedFeatureName = LABEL
         whole.description.predictedProbabilitiesName = PROBABILITIES if plan.answer.probabilities is not None else ""
-    elif heads.only_number(plan.answer) is not None:
-        pipeline = whole.pipelineRegressor.pipeline
+    elif heads.only_number(plan.answer) is not None and stages[-1].WhichOneof("Type").endswith("Regressor"):
+        pipeline = whole.pipelineRegressor.pipeline  # its last model is a regression; after another it is a plain pipeline
         whole.description.predictedFeatureName = plan.answer.numbers[0].name
     else:
         pipeline = whole.pipeline

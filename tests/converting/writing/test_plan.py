@@ -119,6 +119,13 @@ PLANS = {
         "pipelineRegressor",
         ["treeEnsembleRegressor", "supportVectorRegressor", "glmRegressor"],
     ),
+    "a regression that ends in arithmetic is a plain pipeline": (
+        HistGradientBoostingRegressor(loss="poisson", max_iter=3),
+        TWO,
+        "pipeline",
+        ["treeEnsembleRegressor", "featureVectorizer", "mlProgram"],
+    ),
+    "imputed": (make_pipeline(SimpleImputer(), LinearRegression()), SUM, "pipelineRegressor", ["imputer", "glmRegressor"]),
     "clusters": (KMeans(3, n_init=1, random_state=0), None, "mlProgram", ["mlProgram"]),
     "anomalies": (
         IsolationForest(n_estimators=5, random_state=0),

@@ -12,7 +12,9 @@ def check(spec: Any) -> None:
     """Assert that a model, and every stage of it, is valid."""
     kind = spec.WhichOneof("Type")
     if kind in PIPELINES:
-        _check_pipeline(spec, (spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline).models)
+        models = (spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline).models
+        _check_pipeline(spec, models)
+        _check_end(spec, kind, models[-1])
     else:
         CHECKS[kind](spec)
     for each in (*spec.description.input, *spec.description.output):
@@ -36,6 +38,21 @@ def _check_pipeline(spec: Any, models: Any) -> None:
     for each in spec.description.output:
         assert _type(each) == known[each.name], each.name
     assert spec.specificationVersion >= max(model.specificationVersion for model in models)
+
+
+def _check_end(spec: Any, kind: str, last: Any) -> None:
+    """A pipeline is a regression or a classification by its last model (coremltools' ``PipelineRegressor``)."""
+    predicted = spec.description.predictedFeatureName
+    if kind == "pipeline":
+        assert not predicted
+        return
+    assert predicted in {each.name for each in spec.description.output}, "the pipeline gives what it says to predict"
+    if kind == "pipelineRegressor":
+        assert last.WhichOneof("Type").endswith("Regressor")
+        assert last.description.predictedFeatureName == predicted
+    else:
+        assert last.description.predictedFeatureName
+        assert _kinds(last.description.output)[0] in ("int64Type", "stringType")
 
 
 def _type(feature: Any) -> tuple[Any, ...]:
@@ -155,7 +172,7 @@ def _imputer(spec: Any) -> None:
     wanted = "imputedDoubleArray" if kind == "multiArrayType" else "imputedDoubleValue"
     assert spec.imputer.WhichOneof("ImputedValue") == wanted
     assert not shape or len(spec.imputer.imputedDoubleArray.vector) == shape[0][0]
-    assert spec.imputer.WhichOneof("ReplaceValue") in (None, "replaceDoubleValue")
+    assert spec.imputer.WhichOneof("ReplaceValue") == "replaceDoubleValue", "NaN is missing where it is said (Imputer.proto)"
 
 
 def _one_hot(spec: Any) -> None:
