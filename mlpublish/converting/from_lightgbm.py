@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.converting import trees_of_lightgbm
+from mlpublish.converting.boosters import check_untouched, no_model, not_fitted
 from mlpublish.converting.fitted_table import FittedTable
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Predicted
 from mlpublish.converting.graph.node import Node
@@ -21,13 +22,11 @@ from mlpublish.converting.lightgbm_text import TextModel, parsed
 from mlpublish.converting.of_sklearn.reading import Reader, labels_of
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
 from mlpublish.coreml.compare import Answers
-from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-_ANSWERING = ("predict", "predict_proba")
 _TWO_CLASSES = ("binary", "cross_entropy")
 
 
@@ -105,30 +104,12 @@ def _booster(model: object) -> Booster:
     if isinstance(model, Booster):
         return model
     if not isinstance(model, LGBMModel):
-        raise ConversionError(
-            f"A {class_name(type(model))} is not a trained model.",
-            remedy="Give a Booster or a fitted estimator.",
-            field="model",
-        )
-    _check_untouched(model)
+        raise no_model(model)
+    check_untouched(model, package="lightgbm", library="LightGBM")
     try:
         return model.booster_
     except NotFittedError as exc:
-        raise ConversionError(
-            f"{class_name(type(model))} is not fitted.", remedy="Fit the model before it is converted.", field="model"
-        ) from exc
-
-
-def _check_untouched(model: object) -> None:
-    """A subclass or an instance that answers in its own way cannot be read from its trees."""
-    own = [vars(model), *(vars(kind) for kind in type(model).__mro__ if kind.__module__.partition(".")[0] != "lightgbm")]
-    for method in _ANSWERING:
-        if any(method in names for names in own):
-            raise ConversionError(
-                f"{class_name(type(model))} has its own {method}; its trees do not tell what it does.",
-                remedy="Convert a plain estimator of LightGBM.",
-                field="model",
-            )
+        raise not_fitted(model) from exc
 
 
 def _answer(model: object, text: TextModel, x: Node) -> Answer:
