@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance, feature_name
+from mlpublish.shown import cut
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,9 +37,10 @@ class SklearnSource(GraphSource):
 
         know_all()
         self._model: Any = model
-        steps = list(steps_of(model))
+        steps = _steps(model)
         self._names = column_names(steps[0])
-        answer = answered(model, beginning(steps[0], self._names))
+        with _reading(model):
+            answer = answered(model, beginning(steps[0], self._names))
         _check_texts(answer)
         self._columns = None if self._names is None else frames.columns_of(answer, self._names)
         self._width = int(steps[0].n_features_in_)
@@ -88,6 +92,30 @@ class SklearnSource(GraphSource):
             made = self._model.predict(table) if hasattr(self._model, "predict") else self._model.transform(table)
         dense = np.asarray(made.toarray() if hasattr(made, "toarray") else made)
         return dense.astype(np.int64 if number.whole else np.float64)
+
+
+def _steps(model: object) -> list[Any]:
+    steps = list(steps_of(model))
+    if not steps:
+        raise ConversionError(
+            f"{class_name(type(model))} has no step that does anything.", remedy="Give a fitted model.", field="model"
+        )
+    return steps
+
+
+@contextmanager
+def _reading(model: object) -> Iterator[None]:
+    """A model whose attributes are not what the installed scikit-learn makes leaves the block as our error."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as exc:
+        import sklearn
+
+        raise ConversionError(
+            f"{class_name(type(model))} cannot be read: {cut(' '.join(str(exc).split()).rstrip('.'), 300)}.",
+            remedy=f"Fit and save it again with the installed scikit-learn ({sklearn.__version__}).",
+            field="model",
+        ) from exc
 
 
 def column_names(first: Any) -> tuple[str, ...] | None:

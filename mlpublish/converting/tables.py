@@ -43,18 +43,28 @@ def numbers(rows: DataFrame | NDArray[np.generic], *, missing: bool = False) -> 
         missing: whether NaN is allowed and means a missing value.
 
     Raises:
-        ConversionError: a cell is no number, infinite, or NaN where that is not allowed.
+        ConversionError: a cell is no real number, infinite, or NaN where that is not allowed.
     """
+    kind = _no_numbers(rows)
+    if kind:
+        raise ConversionError(f"The samples are not numeric: they hold {kind}.", remedy="Give numbers.", field="samples")
     try:
         found = np.asarray(rows if isinstance(rows, np.ndarray) else rows.to_numpy(dtype=np.float64, na_value=np.nan))
         found = found.astype(np.float64)
-    except (ValueError, TypeError) as exc:
-        raise ConversionError(f"The samples are not numeric: {exc}.", remedy="Give numbers.", field="samples") from exc
+    except (ValueError, TypeError, OverflowError) as exc:
+        fact = str(exc).rstrip(".")
+        raise ConversionError(f"The samples are not numeric: {fact}.", remedy="Give numbers.", field="samples") from exc
     bad = np.flatnonzero((np.isinf(found) if missing else ~np.isfinite(found)).any(axis=1))
     if bad.size:
         held = "infinity" if missing else "NaN or infinity"
         raise ConversionError(f"Row {bad[0]} of the samples holds {held}.", remedy="Give finite samples.", field="samples")
     return found
+
+
+def _no_numbers(rows: DataFrame | NDArray[np.generic]) -> str:
+    """What numpy would make numbers of, and a model takes for none: nothing is said of what it loses."""
+    types = {rows.dtype.kind} if isinstance(rows, np.ndarray) else {kind.kind for kind in rows.dtypes}
+    return next((named for kinds, named in (("c", "complex numbers"), ("mM", "dates or times")) if types & set(kinds)), "")
 
 
 def feature_names(columns: tuple[str, ...], *, field: str, outputs: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -129,7 +139,14 @@ def _array(samples: object) -> NDArray[np.generic]:
     with _of_samples():
         if isinstance(samples, pd.DataFrame) and samples.isna().to_numpy().any():
             return samples.to_numpy(na_value=np.nan)  # numpy knows no pandas.NA
-        return np.asarray(samples)
+        array = np.asarray(samples)
+    if array.ndim == 0 and array.dtype.kind in "OU":  # a path, a mapping, a generator
+        raise ConversionError(
+            f"The samples are a {type(samples).__name__}, and no table.",
+            remedy="Give a DataFrame or an array, one row per sample.",
+            field="samples",
+        )
+    return array
 
 
 @contextmanager

@@ -25,8 +25,10 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from mlpublish.converting.convert import convert
 from mlpublish.converting.from_sklearn import SklearnSource
@@ -303,6 +305,10 @@ WRONG = {
     "NaN": (np.where(np.arange(80)[:, np.newaxis] == 3, np.nan, ROWS), "Row 3"),
     "texts": (np.full((2, 5), "a"), "not numeric"),
     "a number": (7, r"\(\)"),
+    "a file's name": ("rows.csv", "are a str, and no table"),
+    "numbers beyond doubles": ([[10**400] * 5], "not numeric"),
+    "complex numbers": (ROWS + 1j, "complex numbers"),
+    "dates": (np.full((2, 5), np.datetime64("2020-01-01")), "dates or times"),
     "sparse": (scipy.sparse.csr_matrix(ROWS), "sparse"),
     "infinity": (np.where(np.arange(80)[:, np.newaxis] == 3, np.inf, ROWS), "Row 3"),
 }
@@ -472,3 +478,39 @@ def test_clusters_and_outliers_are_whole_numbers(made):
     got = saved.predict_rows(SklearnSource(model).inputs(ROWS))
     np.testing.assert_array_equal(got["prediction"].ravel(), model.predict(ROWS))
     np.testing.assert_allclose(got["score"].ravel(), model.decision_function(ROWS), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [Pipeline([("nothing", "passthrough")]), Pipeline([])], ids=["passthrough", "empty"])
+def test_pipelines_of_no_steps_are_refused(made, model):
+    with pytest.raises(ConversionError, match=r"sklearn.pipeline.Pipeline has no step"):
+        made(model)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (np.array([0, 2**63], dtype=np.uint64), "9223372036854775808 is larger"),
+        (np.array(["a", "\ud800"], dtype=object), r"'\\ud800' is no text"),
+    ],
+    ids=["beyond 64 bits", "a lone surrogate"],
+)
+@pytest.mark.parametrize("estimator", [LogisticRegression, DecisionTreeClassifier, GaussianNB])
+def test_labels_that_no_file_holds_are_refused(made, labels, told, estimator):
+    model = estimator().fit(ROWS, TWO)
+    model.classes_ = labels
+    with pytest.raises(ConversionError, match=told):
+        made(model)
+
+
+def test_a_model_that_another_release_saved_is_refused(made):
+    model = make_pipeline(StandardScaler(), Ridge()).fit(ROWS, AMOUNT)
+    del model[0].scale_
+    with pytest.raises(ConversionError, match=r"Pipeline cannot be read: .*no attribute 'scale_'"):
+        made(model)
+
+
+def test_a_model_that_cannot_be_asked_is_refused(made):
+    model = KMeans(2, n_init=1).fit(ROWS)
+    del model._n_threads
+    with pytest.raises(ConversionError, match=r"does not take the samples: .*no attribute '_n_threads'"):
+        made(model)

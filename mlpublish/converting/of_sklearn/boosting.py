@@ -101,7 +101,7 @@ class _Beginning:
             raise reading.not_read(step.init_)  # it is random
         row = np.zeros((1, step.n_features_in_))
         if not self._classes:
-            return np.asarray(step.init_.predict(row), dtype=np.float64).reshape(1)
+            return finite(step.init_.predict(row), step, "init_").reshape(1)
         return self._decision(step.init_.predict_proba(row)[0])
 
     def _decision(self, shares: Doubles) -> Doubles:

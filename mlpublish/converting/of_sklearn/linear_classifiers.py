@@ -26,7 +26,7 @@ def decision(step: Any, x: Node) -> Linear:
     """
     node = linear(step, x)
     classes = len(step.classes_)
-    if node.width != (1 if classes == 2 else classes):
+    if classes < 2 or node.width != (1 if classes == 2 else classes):
         raise ConversionError(
             f"{class_name(type(step))} has {node.width} rows of coef_ for {classes} classes.",
             remedy="Fit the model again.",

@@ -224,19 +224,35 @@ def finite(values: Any, step: Any, attribute: str) -> Doubles:
 
 
 def labels_of(classes: Any) -> Labels:
-    """The labels as Core ML has them: whole numbers or texts; booleans become 0 and 1.
+    """The labels as Core ML has them: whole numbers of 64 bits or texts; booleans become 0 and 1.
 
     Raises:
-        ConversionError: they are of another type.
+        ConversionError: they are of another type, or too large.
     """
     held = np.asarray(classes)
     values = held.tolist()
     if held.dtype.kind in "iub":
+        _check_held(values)
         return tuple(int(value) for value in values)
     if all(isinstance(value, str) for value in values):
+        _check_held(values)
         return tuple(values)
     raise ConversionError(
         f"The class labels {values[:3]} are of type {held.dtype}; Core ML has whole numbers and texts.",
         remedy="Fit the model on labels that are integers or strings.",
         field="classes_",
     )
+
+
+def _check_held(values: list[Any]) -> None:
+    """Raises:
+    ConversionError: a label is larger than the file's whole numbers, or a text that UTF-8 has no bytes for.
+    """
+    for value in values:
+        text = isinstance(value, str)
+        if value.encode(errors="ignore").decode() != value if text else value > np.iinfo(np.int64).max:
+            raise ConversionError(
+                f"The class label {value!a} is {'no text in UTF-8' if text else 'larger than a whole number of 64 bits'}.",
+                remedy="Fit the model on other labels: Core ML holds whole numbers of 64 bits and texts.",
+                field="classes_",
+            )
