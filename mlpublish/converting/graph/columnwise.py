@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from mlpublish.converting.graph.node import Doubles, Node
 
 MISSING_TEXT = ""
@@ -158,3 +160,8 @@ class Lookup(Node):
     @property
     def of_texts(self) -> bool:
         return bool(self.keys) and isinstance(self.keys[0], str)
+
+
+def times(of: Node, factor: float | Doubles) -> Node:
+    """Each number times a factor, or times its own of them."""
+    return Scaled(of=of, shift=np.zeros(of.width), scale=np.full(of.width, factor, dtype=np.float64))

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Combined, Reduced, Reduction, Sign, Softmax, WeightedMedian, of_two
 from mlpublish.converting.graph.answer import Classified
-from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled, times
 from mlpublish.converting.graph.machines import Trees
 from mlpublish.converting.graph.node import Doubles, Node, joined, picked
 from mlpublish.converting.of_sklearn import labelling, reading, trees
@@ -92,7 +92,7 @@ def _by_probability(step: Any, member: Any, x: Node) -> Node:
     centred = Combined(left=logs, sign=Sign.MINUS, right=Reduced(of=logs, by=Reduction.MEAN))
     if count == 2:
         return Combined(left=picked(centred, (1,)), sign=Sign.MINUS, right=picked(centred, (0,)))
-    return Scaled(of=centred, shift=np.zeros(count), scale=np.full(count, float(count - 1)))
+    return times(centred, count - 1)
 
 
 def _logarithms(count: int, shares: Doubles) -> Doubles:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from mlpublish.converting.graph.columnwise import Scaled
+from mlpublish.converting.graph.columnwise import times
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn.adding import added
 
@@ -14,4 +12,4 @@ from mlpublish.converting.of_sklearn.adding import added
 def averaged(parts: Sequence[Node], weights: Doubles) -> Node:
     """The mean of nodes of one width."""
     total = added(parts, weights.tolist())
-    return Scaled(of=total, shift=np.zeros(total.width), scale=np.full(total.width, 1 / weights.sum()))
+    return times(total, 1 / weights.sum())

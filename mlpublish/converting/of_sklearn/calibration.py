@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Linear, Softmax, of_two, shares
 from mlpublish.converting.graph.answer import Classified
-from mlpublish.converting.graph.columnwise import Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, Scaled, times
 from mlpublish.converting.graph.node import Node, joined, picked
 from mlpublish.converting.of_sklearn import labelling, reading
 from mlpublish.converting.of_sklearn.averaging import averaged
@@ -94,11 +94,11 @@ def _cooled(step: Any, pair: Any, x: Node) -> Node:
         logits: Node = Function(
             of=Scaled(of=said, shift=np.full(said.width, _ABOVE_ZERO), scale=np.ones(said.width)), name=Name.LOG
         )
-        return Softmax(of=Scaled(of=logits, shift=np.zeros(said.width), scale=np.full(said.width, beta)))
+        return Softmax(of=times(logits, beta))
     scores = _scores(step, pair, x)
     if scores.width == 1:
         return Softmax(of=Linear(of=scores, weights=np.array([[-beta], [beta]]), offset=np.zeros(2)))
-    return Softmax(of=Scaled(of=scores, shift=np.zeros(scores.width), scale=np.full(scores.width, beta)))
+    return Softmax(of=times(scores, beta))
 
 
 def _unknown(step: Any, pair: Any) -> ConversionError:

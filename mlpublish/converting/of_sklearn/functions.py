@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.columnwise import Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, times
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.of_sklearn.reading import Reader
 from mlpublish.converting.source import class_name
@@ -65,7 +65,7 @@ def applied(function: Callable[..., Any] | None, x: Node, *, by: object, field: 
         return x
     for known, factor in _TURNS:
         if function is known:
-            return Scaled(of=x, shift=np.zeros(x.width), scale=np.full(x.width, factor))
+            return times(x, factor)
     for known, name in (*_OF_NUMPY, *_of_scipy()):
         if function is known:
             return Function(of=x, name=name)

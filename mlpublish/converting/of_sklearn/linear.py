@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Linear
 from mlpublish.converting.graph.answer import Number, Predicted
-from mlpublish.converting.graph.columnwise import Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, Scaled, times
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.of_sklearn.reading import Reader, finite
 from mlpublish.converting.source import PREDICTION, SCORE, class_name
@@ -73,7 +73,7 @@ def _inlier_score(step: Any, x: Node) -> Node:
 def _inlier(step: Any, x: Node) -> Node:
     """1, or -1 where the score is below 0."""
     score = _inlier_score(step, x)
-    below = Function(of=Scaled(of=score, shift=np.zeros(1), scale=np.array([-1.0])), name=Name.POSITIVE)
+    below = Function(of=times(score, -1), name=Name.POSITIVE)
     return Scaled(of=below, shift=np.array([-0.5]), scale=np.array([-2.0]))
 
 

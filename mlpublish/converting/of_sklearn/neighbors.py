@@ -12,7 +12,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Distances, Linear, Nearest, Softmax
 from mlpublish.converting.graph.answer import Classified
-from mlpublish.converting.graph.columnwise import Scaled
+from mlpublish.converting.graph.columnwise import Scaled, times
 from mlpublish.converting.graph.node import Doubles, Node
 from mlpublish.converting.of_sklearn.reading import Reader, finite, labels_of
 from mlpublish.converting.source import class_name
@@ -90,15 +90,11 @@ def _near_centroid(step: Any, x: Node) -> Classified:
     if np.isclose(getattr(step, "class_prior_", 1 / len(labels)), 1 / len(labels)).all():
         power = 2.0 if step.metric == "euclidean" else 1.0
         return Classified(
-            classes=labels, scores=_negative(Distances(of=x, points=centroids, power=power)), probabilities=probabilities
+            classes=labels, scores=times(Distances(of=x, points=centroids, power=power), -1), probabilities=probabilities
         )
     if discriminant is None:
         raise _refused(step, "priors", "with unequal priors and this metric", "Use metric='euclidean'.")
     return Classified(classes=labels, scores=discriminant, probabilities=probabilities)
-
-
-def _negative(node: Node) -> Node:
-    return Scaled(of=node, shift=np.zeros(node.width), scale=np.full(node.width, -1.0))
 
 
 def _discriminant(step: Any, x: Node) -> Node:

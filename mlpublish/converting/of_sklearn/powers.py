@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpublish.converting.graph.algebra import Combined, Linear, Sign
-from mlpublish.converting.graph.columnwise import Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, Scaled, times
 from mlpublish.converting.graph.node import Doubles, Node, joined, picked
 from mlpublish.converting.of_sklearn.reading import Reader, finite
 from mlpublish.converting.source import class_name
@@ -38,7 +38,7 @@ def _powered(step: Any, x: Node) -> Node:
         node = _power(Function(of=x, name=Name.LOG), lambdas)
     elif step.method == "yeo-johnson":
         above = _power(_log_above(x), lambdas)
-        below = _power(_log_above(_times(x, np.full(x.width, -1.0))), 2 - lambdas)
+        below = _power(_log_above(times(x, -1)), 2 - lambdas)
         node = Combined(left=above, sign=Sign.MINUS, right=below)
     else:
         raise ConversionError(
@@ -66,16 +66,12 @@ def _power(log: Node, exponents: Doubles) -> Node:
     curved, straight = np.flatnonzero(~flat), np.flatnonzero(flat)
     if not len(curved):
         return log
-    grown = Function(of=_times(picked(log, tuple(curved.tolist())), exponents[curved]), name=Name.EXPM1)
-    made = _times(grown, 1 / exponents[curved])
+    grown = Function(of=times(picked(log, tuple(curved.tolist())), exponents[curved]), name=Name.EXPM1)
+    made = times(grown, 1 / exponents[curved])
     if not len(straight):
         return made
     both = joined((made, picked(log, tuple(straight.tolist()))))
     return picked(both, tuple(np.argsort(np.concatenate([curved, straight])).tolist()))
-
-
-def _times(x: Node, factors: Doubles) -> Node:
-    return Scaled(of=x, shift=np.zeros(x.width), scale=factors)
 
 
 READERS: Mapping[str, Reader] = {

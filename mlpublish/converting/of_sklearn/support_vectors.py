@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Linear
 from mlpublish.converting.graph.answer import Classified, Number, Predicted
-from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled, times
 from mlpublish.converting.graph.machines import Coupled, Kernel, KernelName, SupportVectors, Votes
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.of_sklearn.pairs import class_scores
@@ -58,20 +58,16 @@ def _machine(step: Any, x: Node) -> SupportVectors:
     )
 
 
-def _negative(node: Node) -> Node:
-    return Scaled(of=node, shift=np.zeros(node.width), scale=np.full(node.width, -1.0))
-
-
 def _by_class(machine: SupportVectors) -> Node:
     """``decision_function`` for more than two classes by ``decision_function_shape='ovr'``."""
-    seconds = _negative(machine)
+    seconds = times(machine, -1)
     return class_scores(Function(of=seconds, name=Name.POSITIVE), seconds, len(machine.counts))
 
 
 def _decide(step: Any, x: Node) -> Node:
     machine = _machine(step, x)
     if len(step.classes_) == 2:
-        return _negative(machine)
+        return times(machine, -1)
     return _by_class(machine) if step.decision_function_shape == "ovr" else machine
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.algebra import Chosen, Linear, shares
+from mlpublish.converting.graph.algebra import Chosen, Linear, second_of, shares
 from mlpublish.converting.graph.answer import Classified
-from mlpublish.converting.graph.columnwise import Function, Scaled
+from mlpublish.converting.graph.columnwise import Function, Scaled, times
 from mlpublish.converting.graph.node import Doubles, Node, joined, picked
 from mlpublish.converting.of_sklearn.functions import applied
 from mlpublish.converting.of_sklearn.reading import Reader, classified, decided, finite, labels_of, not_read, predicted
@@ -45,7 +45,7 @@ def _target_restored(step: Any, x: Node) -> Node:
     if type(transformer) is FunctionTransformer and not transformer.inv_kw_args:
         return applied(transformer.inverse_func, node, by=step, field="inverse_func")
     scale, centre = _turned_back(step, transformer, node.width)
-    return Scaled(of=Scaled(of=node, shift=np.zeros(node.width), scale=scale), shift=centre, scale=np.ones(node.width))
+    return Scaled(of=times(node, scale), shift=centre, scale=np.ones(node.width))
 
 
 def _turned_back(step: Any, transformer: Any, width: int) -> tuple[Doubles, Doubles]:
@@ -108,8 +108,8 @@ def _second_class(step: Any, x: Node) -> Node:
     likely = classified(step, x).probabilities
     if likely is None:
         raise not_read(step, "predict_proba")
-    made = isinstance(likely, Linear) and likely.weights.tolist() == [[-1], [1]] and likely.offset.tolist() == [1, 0]
-    return likely.of if isinstance(likely, Linear) and made else picked(likely, (1,))
+    made_of = second_of(likely)
+    return picked(likely, (1,)) if made_of is None else made_of
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpublish.converting.graph.algebra import Linear, Softmax, Sum, second_of, shared
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Predicted
-from mlpublish.converting.graph.columnwise import Function, Name, Scaled
+from mlpublish.converting.graph.columnwise import Function, Name, Scaled, times
 from mlpublish.converting.graph.machines import SupportVectors, Trees, Votes
 from mlpublish.converting.graph.node import Join, Node
 from mlpublish.converting.writing import machines, trees
@@ -115,7 +115,7 @@ def wide(scores: Node) -> Node:
     """A score per class, of two classes' one number too."""
     if scores.width > 1:
         return scores
-    return Join(parts=(Scaled(of=scores, shift=np.zeros(1), scale=-np.ones(1)), scores))
+    return Join(parts=(times(scores, -1), scores))
 
 
 def trees_of(node: Node) -> Trees | None:
