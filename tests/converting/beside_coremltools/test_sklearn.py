@@ -82,5 +82,5 @@ def test_what_it_does_not_read_is_read_here(judge, name):
     with pytest.raises(ValueError, match=r"not supported|Transformer"):
         converted(model)
     got = judge.ours(model, ROWS)
-    want = model.predict(ROWS)
+    want = model.predict(ROWS.astype(np.float64))
     np.testing.assert_allclose(got.get("classLabel", got.get("prediction")), want, rtol=1e-4, atol=1e-5)

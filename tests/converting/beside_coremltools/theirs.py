@@ -46,7 +46,8 @@ class Judge:
     def ours(self, model: Any, rows: np.ndarray) -> Mapping[str, np.ndarray]:
         """What our file says."""
         made = convert(model, name="ours", samples=rows, out=self._folder / "ours", progress=False)
-        return evaluate.load(made.path).predict_rows(source_for(model).inputs(rows))
+        said = evaluate.load(made.path).predict_rows(source_for(model).inputs(rows))
+        return {name: values[:, 0] if values.shape[1:] == (1,) else values for name, values in said.items()}
 
 
 def converted(model: Any, **settings: Any) -> Any:
