@@ -24,7 +24,7 @@ Classifies: TypeAlias = Callable[..., Message]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Regression:
     """A classic regression.
 
     Args:
@@ -41,7 +41,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Classes:
+class Classification:
     """A classic classifier.
 
     Args:
@@ -55,7 +55,7 @@ class Classes:
     in_floats: bool = False
 
 
-def number_of(node: Node, name: str) -> Number | None:
+def number_of(node: Node, name: str) -> Regression | None:
     """The regression that gives a node; None if an ML Program has to."""
     value = Value(name=name, kind=Kind.DOUBLE if node.width == 1 else Kind.DOUBLES, width=node.width)
     inner = _expit_of(node)
@@ -63,20 +63,20 @@ def number_of(node: Node, name: str) -> Number | None:
     forest = trees_of(of)
     if forest is not None and (forest.width == 1 or not is_logistic):
         transform = Transform.LOGISTIC if is_logistic else Transform.NONE
-        return Number(of=forest.of, make=partial(_forest, forest, transform), writes=value, in_floats=False)
+        return Regression(of=forest.of, make=partial(_forest, forest, transform), writes=value, in_floats=False)
     if isinstance(of, Linear) and of.width == 1:
-        return Number(of=of.of, make=partial(_line, of, is_logistic), writes=value)
+        return Regression(of=of.of, make=partial(_line, of, is_logistic), writes=value)
     if isinstance(node, SupportVectors) and not node.counts:
-        return Number(of=node.of, make=partial(_machine, node), writes=value, in_floats=False)
+        return Regression(of=node.of, make=partial(_machine, node), writes=value, in_floats=False)
     return None
 
 
-def probabilities_of(node: Node, classes: Labels) -> Classes | None:
+def probabilities_of(node: Node, classes: Labels) -> Classification | None:
     """The classifier whose probabilities a node is; None if an ML Program has to."""
     second = second_of(node)
     inner = None if second is None else _expit_of(second)
     if isinstance(inner, Linear):
-        return Classes(of=inner.of, make=partial(_logistic, inner, classes), in_floats=True)
+        return Classification(of=inner.of, make=partial(_logistic, inner, classes), in_floats=True)
     for sums, transform in ((inner, Transform.LOGISTIC), (second, Transform.NONE), (node, Transform.NONE)):
         forest = None if sums is None else trees_of(sums)
         if forest is not None:
@@ -85,16 +85,16 @@ def probabilities_of(node: Node, classes: Labels) -> Classes | None:
     if forest is not None:
         return _classes_of_trees(forest, Transform.SOFTMAX, classes)
     scores = _one_against_rest(node)
-    return None if scores is None else Classes(of=scores.of, make=partial(_logistic, scores, classes))
+    return None if scores is None else Classification(of=scores.of, make=partial(_logistic, scores, classes))
 
 
-def label_of(node: Node, classes: Labels) -> Classes | None:
+def label_of(node: Node, classes: Labels) -> Classification | None:
     """The classifier that gives the label of the largest score; None if an ML Program has to."""
     if isinstance(node, Votes) and isinstance(node.of, SupportVectors) and node.of.counts:
-        return Classes(of=node.of.of, make=partial(_votes, node.of, classes))
+        return Classification(of=node.of.of, make=partial(_votes, node.of, classes))
     if isinstance(node, Linear) and second_of(node) is None:
         make = _logistic if node.width == 1 else _largest
-        return Classes(of=node.of, make=partial(make, node, classes))
+        return Classification(of=node.of, make=partial(make, node, classes))
     forest = trees_of(node)
     if forest is not None:
         return _classes_of_trees(forest, Transform.LOGISTIC if forest.width == 1 else Transform.NONE, classes)
@@ -165,8 +165,8 @@ def _one_against_rest(node: Node) -> Linear | None:
     return inner if isinstance(inner, Linear) else None
 
 
-def _classes_of_trees(forest: Trees, transform: Transform, classes: Labels) -> Classes:
-    return Classes(of=forest.of, make=partial(_forest_classes, forest, transform, classes))
+def _classes_of_trees(forest: Trees, transform: Transform, classes: Labels) -> Classification:
+    return Classification(of=forest.of, make=partial(_forest_classes, forest, transform, classes))
 
 
 def _forest(node: Trees, transform: Transform, reads: Sequence[Value], writes: Value) -> Message:

@@ -17,11 +17,11 @@ from mlpublish.converting.graph.machines import Trees
 from mlpublish.converting.graph.node import Array, Column, Join, Node, Pick, walked
 from mlpublish.converting.source import INPUT, LABEL, PREDICTION, PROBABILITIES
 from mlpublish.converting.writing import heads
-from mlpublish.converting.writing.features import Kind, Value, declare, new_model
+from mlpublish.converting.writing.features import Kind, Value
 from mlpublish.converting.writing.line import Build, Line, is_machine, program_alone
+from mlpublish.converting.writing.pipelines import is_whole, pipeline, shown
 from mlpublish.converting.writing.rewriting import has_tables, rewritten
 from mlpublish.converting.writing.saving import in_own_file, save
-from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 
 _DTYPES: Mapping[Kind, type[np.generic]] = {
@@ -78,7 +78,7 @@ class Plan:
         found = {}
         with np.errstate(over="ignore"):
             for each in self.inputs:
-                held = columns if each.column is None else columns[each.column]  # type: ignore[call-overload]
+                held = columns[each.column] if isinstance(columns, Mapping) and each.column is not None else columns
                 found[each.feature] = np.asarray(held).astype(_DTYPES[each.value.kind])
         return found
 
@@ -90,10 +90,11 @@ class Plan:
         """
         built = [stage(target) for stage in self.stages]
         weights = [each.weights for each in built] if self.has_program else []
-        if _is_alone(self, built[0].spec, len(built)):
+        inputs = [each.value for each in self.inputs]
+        if len(built) == 1 and is_whole(built[0].spec, inputs, self.answer):
             return save(built[0].spec, folder, name, weights=weights)
         specs = [in_own_file(each, number) for number, each in enumerate(built)]
-        return save(_pipeline(self, specs), folder, name, weights=weights, in_pipeline=True)
+        return save(pipeline(specs, inputs, self.answer), folder, name, weights=weights, in_pipeline=True)
 
 
 def planned(answer: Answer, order: Sequence[str] = ()) -> Plan:
@@ -123,7 +124,7 @@ class _Planner:
         self._texts = _texts(answer)
         kind = Kind.DOUBLES if any(_needs_doubles(each) for each in walked(*answer.ends)) else Kind.FLOATS
         known = {id(leaf): _value(leaf, kind, is_text=id(leaf) in self._texts) for leaf in leaves}
-        self._line = Line(known, _shown(answer))
+        self._line = Line(known, shown(answer))
         self._known = known
 
     def plan(self) -> Plan:
@@ -155,7 +156,7 @@ class _Planner:
             return False
         return not self._fits(heads.probabilities_of(chances, self._answer.classes))
 
-    def _fits(self, head: heads.Number | heads.Classes | None) -> bool:
+    def _fits(self, head: heads.Regression | heads.Classification | None) -> bool:
         """Whether a classic model is the end; where a program is needed anyway it says the end as well, if it can."""
         return head is not None and (not head.in_floats or self._line.is_classic(head.of))
 
@@ -177,7 +178,7 @@ class _Planner:
     def _add_classifier(
         self,
         classes: Labels,
-        head: heads.Classes | None,
+        head: heads.Classification | None,
         node: Node,
         *,
         label: str = LABEL,
@@ -201,40 +202,6 @@ class _Planner:
             self._line.values(node, answer.numbers[0].name)
         else:
             self._line.add_program(answer)
-
-
-def _is_alone(plan: Plan, spec: Message, stages: int) -> bool:
-    """Whether the file is its one stage, and no pipeline around it."""
-    inputs = [each.name for each in spec.description.input] == [each.feature for each in plan.inputs]
-    return stages == 1 and inputs and [each.name for each in spec.description.output] == list(_shown(plan.answer))
-
-
-def _pipeline(plan: Plan, stages: Sequence[Message]) -> Message:
-    whole = new_model()
-    whole.specificationVersion = max(stage.specificationVersion for stage in stages)
-    outputs = {str(each.name): each for stage in stages for each in stage.description.output}
-    for each in plan.inputs:
-        declare(whole.description.input, each.value)
-    for name in _shown(plan.answer):
-        whole.description.output.add().CopyFrom(outputs[name])
-    if isinstance(plan.answer, Classified):
-        pipeline = whole.pipelineClassifier.pipeline
-        whole.description.predictedFeatureName = LABEL
-        whole.description.predictedProbabilitiesName = PROBABILITIES if plan.answer.probabilities is not None else ""
-    elif heads.only_number(plan.answer) is not None and stages[-1].WhichOneof("Type").endswith("Regressor"):
-        pipeline = whole.pipelineRegressor.pipeline  # its last model is a regression; after another it is a plain pipeline
-        whole.description.predictedFeatureName = plan.answer.numbers[0].name
-    else:
-        pipeline = whole.pipeline
-    pipeline.models.extend(stages)
-    return whole
-
-
-def _shown(answer: Answer) -> tuple[str, ...]:
-    """The file's outputs, by name."""
-    if isinstance(answer, Predicted):
-        return tuple(each.name for each in answer.numbers)
-    return (LABEL,) if answer.probabilities is None else (LABEL, PROBABILITIES)
 
 
 def _leaves(answer: Answer, order: Sequence[str]) -> list[Node]:

@@ -19,7 +19,6 @@ from mlpublish.converting.writing.texts import of_texts
 
 Change = Callable[[Node], Node]
 
-
 _NOTHING: Mapping[int, Node] = MappingProxyType({})
 
 
@@ -93,11 +92,12 @@ def rewritten(answer: Answer, inputs: Sequence[Node], *, tables_as_trees: bool =
 
 def _reading(node: Any, reads: Sequence[Node]) -> Node:
     """The node with others in place of what it reads."""
-    if all(mine is theirs for mine, theirs in zip(node.reads, reads, strict=True)):
-        return node  # type: ignore[no-any-return]
-    if isinstance(node, Join | Sum):
-        return replace(node, parts=tuple(reads))
-    if isinstance(node, Combined):
-        return replace(node, left=reads[0], right=reads[1])
-    made: Node = replace(node, of=reads[0])
+    made: Node = node
+    if any(mine is not theirs for mine, theirs in zip(made.reads, reads, strict=True)):
+        if isinstance(node, Join | Sum):
+            made = replace(node, parts=tuple(reads))
+        elif isinstance(node, Combined):
+            made = replace(node, left=reads[0], right=reads[1])
+        else:
+            made = replace(node, of=reads[0])
     return made
