@@ -15,7 +15,7 @@ from mlpublish.converting.graph.answer import Answer, Predicted, nodes_of
 from mlpublish.converting.graph.columnwise import MISSING_TEXT, Empty, Lookup
 from mlpublish.converting.graph.node import Column
 from mlpublish.errors import ConversionError
-from mlpublish.shown import cut
+from mlpublish.shown import cut, fact
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -133,14 +133,10 @@ def refusing(table: DataFrame | NDArray[np.float64]) -> Iterator[None]:
         yield
     except Exception as exc:  # a model that another release saved lacks attributes
         raise ConversionError(
-            f"The model does not take the samples: {_fact(exc)}.{_first_missing(table)}",
+            f"The model does not take the samples: {fact(exc)}.{_first_missing(table)}",
             remedy="Give rows that the model itself answers.",
             field="samples",
         ) from exc
-
-
-def _fact(exc: Exception) -> str:
-    return cut(" ".join(str(exc).splitlines()[:1]).rstrip(".:"), 300)
 
 
 def _first_missing(table: DataFrame | NDArray[np.float64]) -> str:

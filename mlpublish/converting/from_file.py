@@ -16,6 +16,7 @@ from mlpublish.converting.source import Origin
 from mlpublish.converting.xgboost_file import opened_xgboost
 from mlpublish.coreml.package import SUFFIXES
 from mlpublish.errors import ConversionError, MissingExtra, NotFound
+from mlpublish.shown import fact
 
 _TORCH = (".pt2", ".pt", ".pth")
 
@@ -77,7 +78,7 @@ def _lightgbm(path: Path, content: bytes) -> object:
         raise ConversionError(f"{path} cannot be read. {exc.problem}", remedy=exc.remedy, field="model") from exc
     except LightGBMError as exc:
         raise ConversionError(
-            f"{path} is no model of LightGBM: {str(exc).splitlines()[0]}.",
+            f"{path} is no model of LightGBM: {fact(exc)}.",
             remedy="Write it again with Booster.save_model.",
             field="model",
         ) from exc
@@ -97,7 +98,7 @@ def _pickle(path: Path, content: bytes) -> object:
         ) from exc
     except Exception as exc:  # a pickle raises whatever its classes do
         raise ConversionError(
-            f"{path} cannot be unpickled: {_first_line(exc)}.",
+            f"{path} cannot be unpickled: {fact(exc)}.",
             remedy="Load it where it was written, with the same versions, and save it again.",
             field="model",
         ) from exc
@@ -132,8 +133,3 @@ def _instead(path: Path) -> str:
         f"Files that are read end in {', '.join(_OPENERS)}. Or load the model and give the object (in Python), or log it in "
         "MLflow and give its URI (models:/name@alias)."
     )
-
-
-def _first_line(exc: Exception) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return (lines[0].rstrip(".") if lines else type(exc).__name__)[:300]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from mlpublish.errors import RecipeError
+from mlpublish.shown import fact
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -36,9 +37,8 @@ def _table(file: Path) -> DataFrame:
     try:
         found = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else pd.read_csv(file)
     except (ValueError, OSError) as exc:
-        fact = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(".")
         raise RecipeError(
-            f"{file} holds no table: {fact}.", remedy="Write it with DataFrame.to_csv(F, index=False).", field="samples"
+            f"{file} holds no table: {fact(exc)}.", remedy="Write it with DataFrame.to_csv(F, index=False).", field="samples"
         ) from exc
     return found
 

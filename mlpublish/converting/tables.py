@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import feature_name
-from mlpublish.shown import cut
+from mlpublish.shown import cut, fact
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -156,7 +156,7 @@ def _of_samples() -> Iterator[None]:
         yield
     except (ValueError, TypeError, RuntimeError) as exc:
         raise ConversionError(
-            f"The samples are no table: {str(exc).splitlines()[0].rstrip('.')}.",
+            f"The samples are no table: {fact(exc)}.",
             remedy="Give a DataFrame or an array, one row per sample.",
             field="samples",
         ) from exc

@@ -12,5 +12,6 @@ from mlpublish.shown.blocks import Sentences as Sentences
 from mlpublish.shown.blocks import Table as Table
 from mlpublish.shown.result import Shown as Shown
 from mlpublish.shown.words import cut as cut
+from mlpublish.shown.words import fact as fact
 from mlpublish.shown.words import plain as plain
 from mlpublish.shown.words import size as size

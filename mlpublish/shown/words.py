@@ -25,3 +25,9 @@ def plain(text: object) -> str:
 def cut(text: str, most: int) -> str:
     """The beginning of a text, marked where it is not all of it."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def fact(exc: Exception) -> str:
+    """What an error says, in its first line and without a full stop; its class where it says nothing."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return cut(lines[0].rstrip(".:") if lines else type(exc).__name__, 300)

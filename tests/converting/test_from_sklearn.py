@@ -297,6 +297,11 @@ def test_columns_that_would_be_one_feature_are_refused(made, columns, told):
         made(LogisticRegression(max_iter=5000).fit(frame, TWO), samples=frame)
 
 
+class Wordless:
+    def __array__(self, *_, **__):
+        raise ValueError
+
+
 WRONG = {
     "one row flat": (ROWS[0], r"\(5,\)"),
     "too narrow": (ROWS[:, :4], r"\(80, 4\).*\(rows, 5\)"),
@@ -305,6 +310,7 @@ WRONG = {
     "NaN": (np.where(np.arange(80)[:, np.newaxis] == 3, np.nan, ROWS), "Row 3"),
     "texts": (np.full((2, 5), "a"), "not numeric"),
     "a number": (7, r"\(\)"),
+    "an array that is refused without a word": (Wordless(), "no table: ValueError"),
     "a file's name": ("rows.csv", "are a str, and no table"),
     "numbers beyond doubles": ([[10**400] * 5], "not numeric"),
     "complex numbers": (ROWS + 1j, "complex numbers"),

@@ -70,7 +70,7 @@ def applied(function: Callable[..., Any] | None, x: Node, *, by: object, field: 
         if function is known:
             return Function(of=x, name=name)
     raise ConversionError(
-        f"{class_name(type(by))} with {field}={getattr(function, '__name__', function)!s} is not converted: "
+        f"{class_name(type(by))} with {field}={getattr(function, '__name__', class_name(type(function)))} is not converted: "
         "what a function of yours computes cannot be read.",
         remedy="Use a function of NumPy or scipy.special itself, such as numpy.log1p; or compute it before the model.",
         field=field,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.special
@@ -64,6 +66,11 @@ def test_a_function_of_the_same_name_is_refused():
 
     with pytest.raises(ConversionError, match="func=log1p is not converted"):
         read(FunctionTransformer(log1p).fit(ROWS))
+
+
+def test_a_function_without_a_name_is_refused_by_its_kind():
+    with pytest.raises(ConversionError, match=r"func=functools\.partial is not converted"):
+        read(FunctionTransformer(partial(np.round, decimals=2)).fit(ROWS))
 
 
 def test_arguments_are_refused():
