@@ -14,8 +14,10 @@ import pandas as pd
 from mlpublish.converting.convert import convert
 from mlpublish.converting.source import source_for
 from mlpublish.coreml import evaluate
+from mlpublish.coreml.package import read
 from tests.converting.sources.beside import beside_splits
 from tests.converting.sources.entry import Entry, Said
+from tests.converting.writing.validating import check
 
 ALLOWED = 1e-4
 """The parity gate's: max|got - want| / max|want| of an output."""
@@ -38,13 +40,15 @@ def tried(entry: Entry, folder: Path) -> Outcome:
     """Convert, and ask held-out rows and rows on and beside the file's splits, in float32 and float64.
 
     Raises:
-        AssertionError: a label differs, a number differs by more than ``ALLOWED``, or the outputs are others.
+        AssertionError: a label differs, a number differs by more than ``ALLOWED``, the outputs are others, or the file
+            breaks a rule of Apple's own validator.
         MlpublishError: it is not converted.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a library's own advice about its settings
         model = entry.fit(entry.data)
         converted = convert(model, name="m", samples=entry.data.held, out=folder, progress=False)
+        check(read(converted.path))
         source, saved = source_for(model), evaluate.load(converted.path)
         asked = 0
         worst = 0.0
