@@ -26,9 +26,9 @@ def goes_left(value: float, threshold: float, missing: Missing, default: bool) -
     return value <= threshold
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(splits, min_size=1, max_size=8))
-def test_nodes_of_core_ml_send_every_number_where_lightgbm_does(held):
+def test_nodes_of_trees_send_every_number_where_lightgbm_does(held):
     """Each split is a tree of its own, which answers 1 on the left."""
     features, thresholds, missing, defaults = (np.array(column) for column in zip(*held, strict=True))
     trees = [
