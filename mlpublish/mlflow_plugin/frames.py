@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.converting.graph.columnwise import MISSING_TEXT
 from mlpublish.coreml.package import Description
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Feature, feature_name
@@ -34,9 +35,9 @@ def predict_frame(model: Runner, inputs: Any) -> pd.DataFrame:
 
     Args:
         model: the opened model.
-        inputs: a DataFrame: a column per input, under the input's name or the name that the source model's column had; for a
-            model of one array input also all columns as that array. Or a dict of arrays, input -> (rows, …); or one array,
-            (rows, …), for the only input or with a column per input.
+        inputs: a DataFrame: a column per input, under the input's name or the name that the source model's column had (others
+            are left out; a missing text is an empty one); for a model of one array input also all columns as that array. Or a
+            dict of arrays, input -> (rows, …); or one array, (rows, …), for the only input or with a column per input.
 
     Returns:
         A DataFrame with a column per output; probabilities get a column per label (``classProbability.7``).
@@ -60,7 +61,7 @@ def rows_of(features: tuple[Feature, ...], inputs: Any) -> Rows:
     if isinstance(inputs, pd.DataFrame):
         return _of_frame(features, inputs)
     if isinstance(inputs, Mapping):
-        return {_known(str(name), features): _array(values) for name, values in inputs.items()}
+        return {name: _array(inputs[given]) for name, given in _named(features, inputs).items()}
     array = _array(inputs)
     if len(features) == 1:
         return {features[0].name: _shaped(array, features[0])}
@@ -79,15 +80,19 @@ def is_column(feature: Feature) -> bool:
 
 
 def _of_frame(features: tuple[Feature, ...], frame: pd.DataFrame) -> Rows:
-    names = {_known(str(name), features): name for name in frame.columns}
+    names = _named(features, frame.columns)
     if len(features) == 1 and features[0].name not in names:
         return {features[0].name: _shaped(frame.to_numpy(), features[0])}
     known = {each.name: each for each in features}
+    if known.keys() <= names.keys():  # beside all of its inputs the frame has what the source model drops too
+        names = {name: column for name, column in names.items() if name in known}
     return {name: _column(frame[column], known.get(name)) for name, column in names.items()}
 
 
 def _column(series: pd.Series[Any], feature: Feature | None) -> NDArray[np.generic]:
     """A column's values; where the feature is an array each cell holds one, as a list or flat."""
+    if feature is not None and feature.kind == "string":  # as convert asks: Core ML knows no missing text
+        return np.where(series.isna().to_numpy(), MISSING_TEXT, series.to_numpy(dtype=object))
     if feature is None or is_column(feature):
         return series.to_numpy()
     try:
@@ -116,9 +121,20 @@ def _shaped(array: NDArray[np.generic], feature: Feature) -> NDArray[np.generic]
     return array
 
 
-def _known(name: str, features: tuple[Feature, ...]) -> str:
-    """The input that a column is for: of its own name, or of the name that conversion made of the column's."""
-    return name if any(each.name == name for each in features) else feature_name(name)
+def _named(features: tuple[Feature, ...], given: Iterable[Any]) -> dict[str, Any]:
+    """Input -> the column that is for it: of the input's own name, or of the name that conversion made of the column's."""
+    names = {each.name for each in features}
+    found: dict[str, Any] = {}
+    for column in given:
+        name = str(column) if str(column) in names else feature_name(str(column))
+        if name in names and name in found:
+            raise ConversionError(
+                f"{str(found[name])!r} and {str(column)!r} are both the input {name!r}.",
+                remedy="Leave out the one that the model does not use.",
+                field="inputs",
+            )
+        found[name] = column
+    return found
 
 
 def _columns(name: str, values: NDArray[np.generic], classes: tuple[int | str, ...]) -> dict[str, NDArray[np.generic]]:
