@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpublish.converting import tables, trees_of_xgboost
+from mlpublish.converting.boosters import check_untouched, no_model, not_fitted
 from mlpublish.converting.fitted_table import FittedTable
 from mlpublish.converting.graph.answer import Answer, Classified, Predicted
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.graph_source import GraphSource
 from mlpublish.converting.of_sklearn.reading import Reader
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
+from mlpublish.converting.xgboost_file import fact_of
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance
 
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
-
-_ANSWERING = ("predict", "predict_proba")
 
 
 class XgboostSource(GraphSource):
@@ -133,12 +133,8 @@ def _booster(model: object) -> Booster:
     if isinstance(model, Booster):
         return model
     if not isinstance(model, XGBModel):
-        raise ConversionError(
-            f"A {class_name(type(model))} is not a trained model.",
-            remedy="Give a Booster or a fitted estimator.",
-            field="model",
-        )
-    _check_untouched(model)
+        raise no_model(model)
+    check_untouched(model, package="xgboost", library="XGBoost")
     if model.missing is None or not np.isnan(model.missing):
         raise ConversionError(
             f"The model takes {model.missing} for a missing value; Core ML takes NaN.",
@@ -148,9 +144,7 @@ def _booster(model: object) -> Booster:
     try:
         return model.get_booster()
     except NotFittedError as exc:
-        raise ConversionError(
-            f"{class_name(type(model))} is not fitted.", remedy="Fit the model before it is converted.", field="model"
-        ) from exc
+        raise not_fitted(model) from exc
 
 
 def _document(booster: Booster) -> trees_of_xgboost.Document:
@@ -160,14 +154,9 @@ def _document(booster: Booster) -> trees_of_xgboost.Document:
         document: dict[str, Any] = json.loads(booster.save_raw("json"))
     except XGBoostError as exc:
         raise ConversionError(
-            f"The Booster cannot be read: {_fact(exc)}", remedy="Train the model before it is converted.", field="model"
+            f"The Booster cannot be read: {fact_of(exc)}.", remedy="Train the model before it is converted.", field="model"
         ) from exc
     return document
-
-
-def _fact(exc: Exception) -> str:
-    """The library's message without the time, the source line and the stack."""
-    return str(exc).splitlines()[0].rpartition("Check failed: ")[2]
 
 
 def _has_classes(model: object, objective: str) -> bool:
@@ -193,19 +182,6 @@ def _rounds(model: object) -> int | None:
 
     best = getattr(model, "best_iteration", None) if isinstance(model, XGBModel) else None
     return None if best is None or best < 0 else int(best) + 1
-
-
-def _check_untouched(model: object) -> None:
-    """A subclass or an instance that answers in its own way cannot be read from its trees."""
-    own = [vars(model), *(vars(kind) for kind in type(model).__mro__ if kind.__module__.partition(".")[0] != "xgboost")]
-    for method in _ANSWERING:
-        guests = [names for names in own if method in names]
-        if guests:
-            raise ConversionError(
-                f"{class_name(type(model))} has its own {method}; its trees do not tell what it does.",
-                remedy="Convert a plain estimator of XGBoost.",
-                field="model",
-            )
 
 
 def _softmax(scores: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ circles where a child leads back to its parent.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -21,6 +22,10 @@ Block: TypeAlias = Mapping[str, str]
 
 _END = "end of trees"
 _CATEGORIES = "pandas_categorical:"
+_NUMBERS = re.compile(r"[-+.\deE infa]*", re.ASCII)
+_OF_SPLITS = ("split_gain", "internal_value", "internal_weight", "internal_count")
+_OF_LEAVES = ("leaf_weight", "leaf_count")
+"""Columns that are not read here, but by the library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +76,8 @@ def parsed(text: str) -> TextModel:
         found = _block(head)
         trees = tuple(_tree(_block(block)) for block in blocks)
         names = tuple(found["feature_names"].split(" "))
-        if "tree" not in found or len(found["tree_sizes"].split()) != len(trees):
-            raise ValueError("trees are lacking")
+        _check_sizes(text, found)
+        _check_results(found, len(trees))
         if any(tree.feature.size and tree.feature.max() >= len(names) for tree in trees):
             raise ValueError("a split asks a feature that is not there")
         return TextModel(
@@ -91,13 +96,39 @@ def parsed(text: str) -> TextModel:
         ) from exc
 
 
+def _check_sizes(text: str, head: Block) -> None:
+    """The library looks for trees where the head says that they begin, and for parameters up to their end."""
+    content = text.encode()
+    place = content.index(b"\nTree=") + 1 if head["tree_sizes"] else 0
+    for size in map(int, head["tree_sizes"].split()):
+        if size < 1 or not content.startswith(b"Tree=", place):
+            raise ValueError("trees are lacking, or their sizes are others")
+        place += size
+    if "tree" not in head or (place and content[place : place + len(_END)] != _END.encode()):
+        raise ValueError("trees are lacking, or their sizes are others")
+    _, begun, rest = text[text.index(_END) :].partition("\nparameters:")
+    if begun and "\nend of parameters\n" not in rest:
+        raise ValueError("it was cut off in its parameters")
+
+
+def _check_results(head: Block, trees: int) -> None:
+    """The library trusts that these agree."""
+    results = int(head["num_tree_per_iteration"])
+    told = dict(each.partition(":")[::2] for each in head.get("objective", "").split()[1:])
+    if results < 1 or trees % results or {int(head["num_class"]), int(told.get("num_class", results))} != {results}:
+        raise ValueError("its numbers of classes and of trees do not agree")
+
+
 def _fact(exc: Exception) -> str:
     return f"it lacks {exc.args[0]}" if isinstance(exc, KeyError) else str(exc).splitlines()[0]
 
 
 def _block(text: str) -> Block:
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name: value for name, _, value in pairs}
+    pairs = [line.partition("=")[::2] for line in text.split("\n") if line]
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a line is there twice")
+    return found
 
 
 def _tree(block: Block) -> TextTree:
@@ -106,10 +137,14 @@ def _tree(block: Block) -> TextTree:
         raise ValueError("a tree has no leaves")
 
     def column(name: str, kind: Callable[[str], Any], dtype: type, length: int) -> NDArray[Any]:
-        found: NDArray[Any] = np.array([kind(each) for each in block[name].split()] if length else [], dtype=dtype)
-        if len(found) != length:
-            raise ValueError(f"{name} has {len(found)} numbers in place of {length}")
-        return found
+        _check_numbers(block, name, length)
+        return np.array([kind(each) for each in block[name].split()] if length else [], dtype=dtype)
+
+    for name in _OF_SPLITS if leaves > 1 else ():
+        _check_numbers(block, name, leaves - 1)
+    for name in _OF_LEAVES if leaves > 1 else ():
+        _check_numbers(block, name, leaves)
+    _check_categories(block)
 
     tree = TextTree(
         feature=column("split_feature", int, np.int64, leaves - 1),
@@ -122,6 +157,22 @@ def _tree(block: Block) -> TextTree:
     )
     _check_children(tree)
     return tree
+
+
+def _check_numbers(block: Block, name: str, length: int) -> None:
+    found = len(block[name].split()) if length else 0
+    if found != length:
+        raise ValueError(f"{name} has {found} numbers in place of {length}")
+    if not _NUMBERS.fullmatch(block[name]):
+        raise ValueError(f"{name} holds what is no number")
+
+
+def _check_categories(block: Block) -> None:
+    """Categorical splits are refused by name later; the library must be able to read them until then."""
+    categories = int(block["num_cat"])
+    if categories:
+        _check_numbers(block, "cat_boundaries", categories + 1)
+        _check_numbers(block, "cat_threshold", int(block["cat_boundaries"].split()[-1]))
 
 
 def _check_children(tree: TextTree) -> None:

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from mlpublish.converting.quiet import silence
+from mlpublish.converting.skops_boosters import BOOSTERS, check_boosters
 from mlpublish.errors import ConversionError, MissingExtra
 from mlpublish.shown import cut
 
@@ -20,7 +21,7 @@ _SCORES = ("chi2", "f_classif", "f_regression")
 TRUSTED = frozenset(
     {
         "collections.OrderedDict",
-        "lightgbm.basic.Booster",
+        *BOOSTERS,
         *(f"lightgbm.sklearn.LGBM{kind}" for kind in ("Classifier", "Ranker", "Regressor")),
         "numpy.dtype",
         "sklearn._loss.loss.HalfTweedieLoss",
@@ -40,7 +41,6 @@ TRUSTED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
-        "xgboost.core.Booster",
         *(f"xgboost.sklearn.XGB{kind}" for kind in ("Classifier", "RFClassifier", "Ranker", "RFRegressor", "Regressor")),
     }
 )
@@ -64,8 +64,12 @@ def opened_skops(path: Path, content: bytes) -> object:
             unknown = skops.io.get_untrusted_types(data=content)
             strange = sorted(set(unknown) - TRUSTED)
             if not strange:
+                if not BOOSTERS.isdisjoint(unknown):
+                    check_boosters(content)  # what is no whole model would end this process
                 model: object = skops.io.loads(content, trusted=list(unknown))
                 return model
+    except ConversionError as exc:
+        raise _unreadable(path, exc.problem.rstrip(".")) from exc
     except Exception as exc:  # a file that was changed raises every kind
         lines = str(exc).splitlines()
         raise _unreadable(path, lines[0].rstrip(".") if lines else type(exc).__name__) from exc

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import re
 import sys
+import zipfile
 
 import joblib
 import numpy as np
@@ -167,6 +170,50 @@ def trees(document):
     return document["learner"]["gradient_booster"]["model"]["trees"]
 
 
+def of_vectors(change) -> bytes:
+    model = xgb.XGBRegressor(n_estimators=1, max_depth=2, multi_strategy="multi_output_tree").fit(ROWS, ROWS[:, :2])
+    document = json.loads(model.get_booster().save_raw("json"))
+    change(document)
+    return json.dumps(document).encode()
+
+
+def model_of(document):
+    return document["learner"]["gradient_booster"]["model"]
+
+
+def text_with(old: str, new: str) -> bytes:
+    """A LightGBM file with other lines, and the sizes of its trees as they are then."""
+    head, *blocks = re.sub(old, new, booster_text(), count=1).split("\nTree=")
+    last, end, rest = blocks[-1].partition("end of trees")
+    sizes = [len(f"Tree={block}\n") for block in blocks[:-1]] + [len(f"Tree={last}")]
+    head = re.sub("tree_sizes=.*", f"tree_sizes={' '.join(map(str, sizes))}", head)
+    return ("\nTree=".join([head, *blocks[:-1], last]) + end + rest).encode()
+
+
+def skops_with(model, change) -> bytes:
+    """An archive of skops, each of its parts changed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sio.dumps(model))) as archive, zipfile.ZipFile(made, "w") as other:
+        for name in archive.namelist():
+            other.writestr(name, change(name, archive.read(name)))
+    return made.getvalue()
+
+
+def skops_of_lightgbm(change) -> bytes:
+    model = lgb.LGBMRegressor(n_estimators=2, verbose=-1, n_jobs=1).fit(ROWS, NUMBERS)
+    held = json.dumps(json.dumps(model.booster_.model_to_string()))
+    return skops_with(model, lambda _, part: part.replace(held.encode(), change(held).encode()))
+
+
+def skops_of_xgboost(change) -> bytes:
+    model = make_pipeline(StandardScaler(), xgb.XGBRegressor(n_estimators=2, max_depth=2)).fit(ROWS, NUMBERS)
+    return skops_with(model, lambda name, part: change(part) if name.endswith(".bin") else part)
+
+
+def without_end(held: str) -> str:
+    return json.dumps(json.dumps(json.loads(json.loads(held))[:800]))
+
+
 BROKEN = {
     "empty skops": ("m.skops", lambda: b"", "is empty", "again"),
     "a pickle called skops": ("m.skops", lambda: pickle.dumps(Running()), "no archive of skops", "skops.io.dump"),
@@ -191,9 +238,93 @@ BROKEN = {
         "do not hang together",
         "save_model",
     ),
+    "a tree for no result": (
+        "m.json",
+        lambda: changed(lambda m: model_of(m).update(tree_info=[1_000_000, 0])),
+        "a result that is not there",
+        "save_model",
+    ),
+    "a parent that is not there": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0]["parents"].__setitem__(1, 2**30)),
+        "do not hang together",
+        "save_model",
+    ),
+    "a feature that is not there": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0]["split_indices"].__setitem__(0, 3)),
+        "a feature that is not there",
+        "save_model",
+    ),
+    "more features than trees": (
+        "m.json",
+        lambda: changed(lambda m: m["learner"]["learner_model_param"].update(num_feature="100000000")),
+        "trained on other features",
+        "save_model",
+    ),
+    "a split at NaN": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0]["split_conditions"].__setitem__(0, float("nan"))),
+        "compares with NaN",
+        "save_model",
+    ),
+    "leaves of more results": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0]["tree_param"].update(size_leaf_vector="3")),
+        "another number of results",
+        "save_model",
+    ),
+    "leaves that lack": (
+        "m.json",
+        lambda: of_vectors(lambda m: trees(m)[0].update(leaf_weights=[], base_weights=[])),
+        "lacks leaves",
+        "save_model",
+    ),
+    "categories that lack": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0].update(categories=[1], categories_segments=[0], categories_sizes=[9])),
+        "lacks categories",
+        "save_model",
+    ),
+    "trees called linear": (
+        "m.json",
+        lambda: changed(lambda m: m["learner"]["gradient_booster"].update(name="gblinear")),
+        "it lacks weights",
+        "save_model",
+    ),
+    "no trees and no rest": (
+        "m.json",
+        lambda: changed(lambda m: m["learner"]["gradient_booster"].update(model=None)),
+        "of another type",
+        "save_model",
+    ),
+    "an estimator of a list": (
+        "m.json",
+        lambda: changed(lambda m: m["learner"]["attributes"].update(scikit_learn="[1]")),
+        "of another type",
+        "save_model",
+    ),
+    "an objective that XGBoost does not know": (
+        "m.json",
+        lambda: changed(lambda m: m["learner"]["objective"].update(name="hello")),
+        r"XGBoost: Unknown objective function: `hello`\.",
+        "save_model",
+    ),
     "text of something": ("m.txt", lambda: b"hello", "no whole model of LightGBM", "save_model"),
     "bytes called text": ("m.txt", lambda: bytes(range(256)), "no whole model of LightGBM", "save_model"),
     "cut text": ("m.txt", lambda: booster_text()[:800].encode(), "no whole model of LightGBM", "save_model"),
+    "text cut in its parameters": ("m.txt", lambda: booster_text()[:-400].encode(), "cut off in its param", "save_model"),
+    "text from Windows": ("m.txt", lambda: booster_text().replace("\n", "\r\n").encode(), "no whole model", "save_model"),
+    "text of other sizes": ("m.txt", lambda: booster_text().replace("shrinkage=1", "shrinkage=1.0").encode(), "siz", "save"),
+    "text with a line more": ("m.txt", lambda: text_with("num_cat=0", "num_cat=0\nnum_cat=0"), "there twice", "save_model"),
+    "text of three classes": ("m.txt", lambda: text_with("num_class=1", "num_class=3"), "do not agree", "save_model"),
+    "text of no results": ("m.txt", lambda: text_with("iteration=1", "iteration=0"), "do not agree", "save_model"),
+    "text of other counts": ("m.txt", lambda: text_with("leaf_count=.*", "leaf_count=1"), "leaf_count has 1", "save_model"),
+    "text of no gains": ("m.txt", lambda: text_with("split_gain=.*\n", ""), "lacks split_gain", "save_model"),
+    "text of Python's numbers": ("m.txt", lambda: text_with(r"threshold=\S+", "threshold=1_0"), "no number", "save_model"),
+    "text of lacking categories": ("m.txt", lambda: text_with("num_cat=0", "num_cat=2"), "cat_boundaries", "save_model"),
+    "cut text in a skops": ("m.skops", lambda: skops_of_lightgbm(without_end), "whole model of LightGBM", "skops.io.dump"),
+    "cut UBJSON in a skops": ("m.skops", lambda: skops_of_xgboost(lambda part: part[: len(part) // 2]), "cut off", "skops.io"),
     "a pickle of nothing": ("m.pkl", lambda: b"hello", "cannot be unpickled", "same versions"),
     "a pickle of a class that is gone": ("m.pkl", lambda: b"cnowhere\nThing\n.", "needs nowhere", "Install nowhere"),
     "a Core ML model": ("m.mlmodel", lambda: b"x", "Core ML model already", "bundle"),
@@ -210,6 +341,19 @@ def test_a_file_that_holds_no_model_is_told_in_one_line_with_the_remedy(tmp_path
     assert remedy in refused.value.remedy
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_changed_trees_are_whole_where_nothing_was_changed(tmp_path):
+    """What the broken files above are made of is opened as it is."""
+    for name, content in {
+        "m.json": changed(lambda m: None),
+        "v.json": of_vectors(lambda m: None),
+        "m.txt": text_with("num_cat=0", "num_cat=0"),
+        "l.skops": skops_of_lightgbm(lambda held: held),
+        "x.skops": skops_of_xgboost(lambda part: part),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        assert opened_file(tmp_path / name, trust_pickle=False).model is not None
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path):

@@ -46,7 +46,7 @@ CHANGES = {
     "a child beyond": (r"left_child=\S+", "left_child=77", "do not hang together"),
     "a feature beyond": (r"split_feature=\S+", "split_feature=3", "not there"),
     "a feature before": (r"split_feature=\S+", "split_feature=-1", "do not hang together"),
-    "a word": (r"threshold=\S+", "threshold=high", "could not convert"),
+    "a word": (r"threshold=\S+", "threshold=high", "holds what is no number"),
     "a leaf of infinity": (r"leaf_value=\S+", "leaf_value=inf", "NaN or infinity"),
     "no leaves": ("num_leaves=5", "num_leaves=0", "no leaves"),
     "trees left out": ("tree_sizes=\\S+ ", "tree_sizes=", "trees are lacking"),
