@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.algebra import Distances, Linear, Softmax
+from mlpublish.converting.graph.algebra import Linear, Softmax
 from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.columnwise import Scaled
 from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.of_sklearn.centres import apart
 from mlpublish.converting.of_sklearn.reading import Reader, Reads, finite, labels_of
 from mlpublish.converting.of_sklearn.stumps import above
 from mlpublish.converting.source import class_name
@@ -21,7 +22,7 @@ def _gaussian(step: Any, x: Node) -> Node:
     """Squared gaps in variances: never x² by itself, which would lose what float32 has of a narrow class far from 0."""
     variances = finite(step.var_, step, "var_")
     constants = _logs(step.class_prior_, step, "class_prior_") - 0.5 * np.log(2 * np.pi * variances).sum(axis=1)
-    distances = Distances(of=x, points=finite(step.theta_, step, "theta_"), weights=0.5 / variances)
+    distances = apart(x, finite(step.theta_, step, "theta_"), weights=0.5 / variances)
     return Scaled(of=distances, shift=-constants, scale=np.full(len(constants), -1.0))
 
 

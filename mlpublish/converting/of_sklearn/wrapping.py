@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from mlpublish.converting.graph.algebra import Chosen, Linear, second_of, shares
+from mlpublish.converting.graph.algebra import Chosen, Linear, Softmax, second_of, shares
 from mlpublish.converting.graph.answer import Classified
-from mlpublish.converting.graph.columnwise import Function, Scaled, times
+from mlpublish.converting.graph.columnwise import Clipped, Function, Name, Scaled, times
 from mlpublish.converting.graph.node import Doubles, Node, joined, picked
 from mlpublish.converting.of_sklearn.functions import applied
 from mlpublish.converting.of_sklearn.reading import Reader, classified, decided, finite, labels_of, not_read, predicted
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
+
+_EXPIT_IS_0, _EXPIT_IS_1 = -745.1332191019412, 36.7368005696771
+"""Below and above, the logistic function is 0 and 1 in doubles."""
 
 
 def _per_target(step: Any, x: Node) -> Node:
@@ -88,8 +91,8 @@ def _one_against_the_rest(step: Any, x: Node) -> Classified:
         return Classified(classes=classes, scores=_decisions(step, x), probabilities=probabilities)
     if _last_of_equal():
         back = tuple(reversed(range(likely.width)))
-        likely = picked(Chosen(of=picked(likely, back)), back)
-        return Classified(classes=classes, scores=likely, probabilities=probabilities)
+        chosen = picked(Chosen(of=picked(_ordered(likely), back)), back)
+        return Classified(classes=classes, scores=chosen, probabilities=probabilities)
     assert probabilities is not None
     return Classified(classes=classes, scores=probabilities, probabilities=probabilities)
 
@@ -104,12 +107,24 @@ def _second_classes(step: Any, x: Node) -> Node:
 
 
 def _second_class(step: Any, x: Node) -> Node:
-    """The second of two probabilities: what the pair was made of, if it was made of one."""
+    """The second of two probabilities: what the pair was made of, if it was made of one.
+
+    That of a softmax is a logistic function, which keeps its digits in float32 where the probability itself is too small.
+    """
     likely = classified(step, x).probabilities
     if likely is None:
         raise not_read(step, "predict_proba")
+    if isinstance(likely, Softmax):
+        return Function(of=Linear(of=likely.of, weights=np.array([[-1.0, 1.0]]), offset=np.zeros(1)), name=Name.EXPIT)
     made_of = second_of(likely)
     return picked(likely, (1,)) if made_of is None else made_of
+
+
+def _ordered(likely: Node) -> Node:
+    """Numbers that are in the order of probabilities, and equal where these are in doubles: more of them are in float32."""
+    if isinstance(likely, Function) and likely.name is Name.EXPIT:
+        return Clipped(of=likely.of, low=_EXPIT_IS_0, high=_EXPIT_IS_1)
+    return likely
 
 
 @cache

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
@@ -105,3 +106,26 @@ def test_labels_keep_their_kind(model, labels, tmp_path):
     said = saved(fitted(model, ROWS, labels[TWO]), NEW, tmp_path)["classLabel"]
     assert set(said.tolist()) <= set(labels.tolist())
     assert isinstance(said.tolist()[0], str if labels.dtype.kind == "U" else int)
+
+
+def test_a_feature_that_was_constant_in_training_may_be_anything(tmp_path):
+    """It adds millions to every class's distance, beside which float32 would not see what they differ by."""
+    constant, moved = np.full((len(ROWS32), 1), 3.0), (np.arange(len(NEW)) % 5).reshape(-1, 1)
+    model = GaussianNB().fit(np.hstack([ROWS32, constant]), THREE)
+    assert_same(model, np.hstack([NEW, moved]), tmp_path)
+
+
+def test_a_feature_that_is_all_and_constant_leaves_the_priors(tmp_path):
+    model = GaussianNB(var_smoothing=0.1).fit(ROWS32[:, :1] * 0 + 3, THREE)
+    model.var_ = np.ones_like(model.var_)  # the library's own would be 0
+    assert_same(model, NEW[:, :1], tmp_path)
+
+
+def test_one_against_the_rest_tells_the_smallest_chances_apart(tmp_path):
+    """Far from all that was learnt every class is unlikely: 1e-88 for one of them, and less for the others."""
+    rows = ROWS32[:, :3]
+    model = OneVsRestClassifier(GaussianNB()).fit(rows, np.digitize(rows @ [1, 0.2, 3], [5, 7]))
+    far = np.vstack([rows, rows * [2, 10, 1], rows * [2, -10, 1]]).astype(np.float32).astype(np.float64)
+    each = np.column_stack([member.predict_proba(far)[:, 1] for member in model.estimators_]).max(axis=1)
+    assert ((each > 0) & (each < 1e-46)).sum() > 2
+    assert_same(model, far[each > 0], tmp_path, within=1e-4)

@@ -89,9 +89,10 @@ def test_large_and_small_numbers_keep_their_softmax_and_their_norm(tmp_path):
     assert max(differences(tmp_path, nodes, rows).values()) < 1e-6
 
 
+@pytest.mark.parametrize("nothing", [1 / 3, 0.0], ids=["all alike", "none"])
 @EVERY_BACKEND
-def test_shares_of_logistics_tell_classes_apart_where_float32_has_zeros(tmp_path, backend):
-    node = shares(Function(of=Array(size=3), name=Name.EXPIT), zero_over_zero=1 / 3)
+def test_shares_of_logistics_tell_classes_apart_where_float32_has_zeros(tmp_path, backend, nothing):
+    node = shares(Function(of=Array(size=3), name=Name.EXPIT), zero_over_zero=nothing)
     rows = np.array(
         [[-110.0, -111, -300], [-700, -701, -702], [-800, -900, -1e4], [-740, -800, 3], [40, 50, -3], [0.1, -0.2, 0.3]]
     )

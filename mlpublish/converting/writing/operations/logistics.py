@@ -27,9 +27,11 @@ def of_logistics(node: Node) -> Pattern | None:
     second, share = second_of(node), shared(node)
     if second is not None and _is_logistic(second):
         return two_classes, second.reads[0]
-    if share is not None and _is_logistic(share.left) and math.isclose(share.zero_over_zero, 1 / share.width):
+    if share is None or not _is_logistic(share.left):
+        return None
+    if math.isclose(share.zero_over_zero, 1 / share.width):
         return shares, share.left.reads[0]
-    return None
+    return (shares_or_0, share.left.reads[0]) if share.zero_over_zero == 0 else None
 
 
 def two_classes(mb: Any, x: Any) -> Any:
@@ -41,6 +43,12 @@ def shares(mb: Any, x: Any) -> Any:
     """``expit(x)`` by its sum, in logarithms; where all are 0 in doubles, all are alike."""
     held = mb.maximum(x=x, y=float32(_EXPIT_IS_0))
     return softmax(mb, _negative(mb, softplus(mb, _negative(mb, held))))
+
+
+def shares_or_0(mb: Any, x: Any) -> Any:
+    """As ``shares``; where all are 0 in doubles, they stay 0."""
+    largest = mb.reduce_max(x=x, axes=[1], keep_dims=True)
+    return mb.mul(x=shares(mb, x), y=mb.cast(x=mb.greater(x=largest, y=float32(_EXPIT_IS_0)), dtype="fp32"))
 
 
 def _is_logistic(node: Node) -> bool:
