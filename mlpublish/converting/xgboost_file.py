@@ -78,6 +78,8 @@ def _check(document: Any) -> None:
     results = max(1, told["num_class"], told.get("num_target", 1))
     if any(not 0 <= result < results for result in model["tree_info"]):
         raise ValueError("a tree adds to a result that is not there")
+    if sorted(tree["id"] for tree in model["trees"]) != list(range(len(model["trees"]))):
+        raise ValueError("trees are lacking")  # XGBoost puts each at the place of its number
     for tree in model["trees"]:
         _check_tree(tree, told["num_feature"], results)
 

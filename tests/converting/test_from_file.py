@@ -244,6 +244,12 @@ BROKEN = {
         "a result that is not there",
         "save_model",
     ),
+    "two trees of one number": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[1].update(id=0)),
+        "trees are lacking",
+        "save_model",
+    ),
     "a parent that is not there": (
         "m.json",
         lambda: changed(lambda m: trees(m)[0]["parents"].__setitem__(1, 2**30)),
