@@ -111,7 +111,7 @@ def _check_tree(tree: Mapping[str, Any], features: int, results: int) -> None:
 def _check_vectors(tree: Mapping[str, Any], results: int) -> None:
     """A tree of several results has that many numbers per leaf, which stand among all nodes' or at the leaf's own place."""
     size = int(tree["tree_param"]["size_leaf_vector"])
-    if size <= 1:
+    if size in (0, 1):
         return
     if size != results:
         raise ValueError("a tree's leaves have another number of results")

@@ -280,6 +280,12 @@ BROKEN = {
         "another number of results",
         "save_model",
     ),
+    "leaves of less than one result": (
+        "m.json",
+        lambda: changed(lambda m: trees(m)[0]["tree_param"].update(size_leaf_vector="-1")),
+        "another number of results",
+        "save_model",
+    ),
     "leaves that lack": (
         "m.json",
         lambda: of_vectors(lambda m: trees(m)[0].update(leaf_weights=[], base_weights=[])),
