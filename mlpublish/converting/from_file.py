@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlpublish.converting import lightgbm_text
+from mlpublish.converting.files import lightgbm_text
+from mlpublish.converting.files.skops_file import opened_skops
+from mlpublish.converting.files.xgboost_file import opened_xgboost
 from mlpublish.converting.quiet import silence
-from mlpublish.converting.skops_file import opened_skops
 from mlpublish.converting.source import Origin
-from mlpublish.converting.xgboost_file import opened_xgboost
 from mlpublish.coreml.package import SUFFIXES
 from mlpublish.errors import ConversionError, MissingExtra, NotFound
 from mlpublish.shown import fact

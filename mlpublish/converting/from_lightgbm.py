@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.converting import trees_of_lightgbm
-from mlpublish.converting.boosters import check_untouched, no_model, not_fitted
+from mlpublish.converting.files.lightgbm_text import TextModel, parsed
 from mlpublish.converting.fitted_table import FittedTable
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Predicted
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.graph_source import GraphSource
-from mlpublish.converting.lightgbm_text import TextModel, parsed
+from mlpublish.converting.of_boosters import trees_of_lightgbm
+from mlpublish.converting.of_boosters.boosters import check_untouched, no_model, not_fitted
 from mlpublish.converting.of_sklearn.reading import Reader, labels_of
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
 from mlpublish.coreml.compare import Answers

@@ -19,12 +19,12 @@ from types import ModuleType
 from typing import Any
 
 from mlpublish.converting.download import fetched, kept_in, pin, told
-from mlpublish.converting.lightgbm_text import parsed
+from mlpublish.converting.files.lightgbm_text import parsed
+from mlpublish.converting.files.skops_file import TRUSTED
 from mlpublish.converting.lineage import lineage_of
 from mlpublish.converting.mlflow_errors import translated
 from mlpublish.converting.pt2 import code_in
 from mlpublish.converting.quiet import silence
-from mlpublish.converting.skops_file import TRUSTED
 from mlpublish.converting.source import Origin
 from mlpublish.errors import ConversionError
 from mlpublish.tracking import patient

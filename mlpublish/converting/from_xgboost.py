@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpublish.converting import tables, trees_of_xgboost
-from mlpublish.converting.boosters import check_untouched, no_model, not_fitted
+from mlpublish.converting import tables
+from mlpublish.converting.files.xgboost_file import fact_of
 from mlpublish.converting.fitted_table import FittedTable
 from mlpublish.converting.graph.answer import Answer, Classified, Predicted
 from mlpublish.converting.graph.node import Node
 from mlpublish.converting.graph_source import GraphSource
+from mlpublish.converting.of_boosters import trees_of_xgboost
+from mlpublish.converting.of_boosters.boosters import check_untouched, no_model, not_fitted
 from mlpublish.converting.of_sklearn.reading import Reader
 from mlpublish.converting.source import LABEL, PREDICTION, PROBABILITIES, class_name
-from mlpublish.converting.xgboost_file import fact_of
 from mlpublish.coreml.compare import Answers
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance

@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from mlpublish.converting.convert import convert
+from mlpublish.converting.files.skops_file import TRUSTED
 from mlpublish.converting.from_file import opened_file
-from mlpublish.converting.skops_file import TRUSTED
 from mlpublish.errors import ConversionError, MissingExtra, NotFound
 
 sio = pytest.importorskip("skops.io", reason="needs skops: pip install 'mlpublish[skops]'")

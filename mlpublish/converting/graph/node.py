@@ -1,6 +1,6 @@
 """The nodes of a graph: each is a vector of numbers per row, made from other nodes; and what the graph begins with.
 
-Readers (``of_sklearn``, ``trees_of_xgboost``, …) make nodes out of a fitted model, writers (``writing``) make a Core ML file
+Readers (``of_sklearn``, ``of_boosters``) make nodes out of a fitted model, writers (``writing``) make a Core ML file
 out of nodes. A node says what is computed, in doubles, as the training library computes it; how it is written is not its
 business. Nodes are compared by identity: what two nodes read may be one and the same node, and is then written once.
 """

@@ -10,8 +10,8 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+from mlpublish.converting.files.skops_boosters import BOOSTERS, check_boosters
 from mlpublish.converting.quiet import silence
-from mlpublish.converting.skops_boosters import BOOSTERS, check_boosters
 from mlpublish.errors import ConversionError, MissingExtra
 from mlpublish.shown import cut
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mlpublish.converting.lightgbm_text import parsed
+from mlpublish.converting.files.lightgbm_text import parsed
 from mlpublish.errors import ConversionError
 
 lgb = pytest.importorskip("lightgbm", reason="needs lightgbm: pip install 'mlpublish[lightgbm]'")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpublish.converting import ubjson
+from mlpublish.converting.files import ubjson
 from mlpublish.converting.quiet import silence
 from mlpublish.errors import ConversionError, MissingExtra
 

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from mlpublish.converting.ubjson import parsed
+from mlpublish.converting.files.ubjson import parsed
 
 xgb = pytest.importorskip("xgboost", reason="needs xgboost: pip install 'mlpublish[xgboost]'")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
-from mlpublish.converting import lightgbm_text, xgboost_file
+from mlpublish.converting.files import lightgbm_text, xgboost_file
 
 BOOSTERS = frozenset({"lightgbm.basic.Booster", "xgboost.core.Booster"})
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpublish.converting.files.lightgbm_text import TextModel, TextTree
 from mlpublish.converting.graph.algebra import Combined, Sign, Softmax, of_two
 from mlpublish.converting.graph.answer import Answer, Classified, Labels, Number, Predicted
 from mlpublish.converting.graph.columnwise import Function, Name
 from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
 from mlpublish.converting.graph.node import Node
-from mlpublish.converting.lightgbm_text import TextModel, TextTree
+from mlpublish.converting.of_boosters.zero_as_missing import Asked, Splits, asked
 from mlpublish.converting.source import PREDICTION
-from mlpublish.converting.zero_as_missing import Asked, Splits, asked
 from mlpublish.errors import ConversionError
 
 _CATEGORICAL, _LEFT, _MISSING = 1, 2, 2  # the bits of a decision, and how far the last ones are shifted

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
 from mlpublish.converting.graph.node import Array
-from mlpublish.converting.zero_as_missing import NEAREST, Missing, Splits, asked
+from mlpublish.converting.of_boosters.zero_as_missing import NEAREST, Missing, Splits, asked
 from tests.converting.graphs import values
 
 NUMBERS = [0.0, -0.0, 1e-36, -1e-36, NEAREST, -NEAREST, 1e-34, -1e-34, 1.0, -1.0, 2.5, -7.0]
