@@ -144,7 +144,7 @@ def test_there_is_no_drawer_for_everything() -> None:
 
 # Inside of converting: a graph knows no library and no file, its readers no writer, its writers no library.
 GRAPH, READERS, WRITERS = (f"mlpublish.converting.{name}." for name in ("graph", "of_sklearn", "writing"))
-BOOSTERS = tuple(f"mlpublish.converting.trees_of_{name}." for name in ("lightgbm", "xgboost"))
+BOOSTERS = ("mlpublish.converting.of_boosters.",)
 LIBRARIES = ("sklearn.", "xgboost.", "lightgbm.")
 UNKNOWN = {
     (GRAPH,): ("mlpublish.", *LIBRARIES, "coremltools."),
