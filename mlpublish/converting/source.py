@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -102,6 +103,6 @@ def source_for(model: object) -> Source:
 
 
 def class_name(kind: type) -> str:
-    """A class as its users import it: without private parts of the module's path."""
-    public = [part for part in kind.__module__.split(".") if not part.startswith("_")]
+    """A class as its users import it: by the module above the first private part of its path."""
+    public = list(takewhile(lambda part: not part.startswith("_"), kind.__module__.split(".")))
     return ".".join([*public, kind.__qualname__]) if public != ["builtins"] else kind.__qualname__

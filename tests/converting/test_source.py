@@ -38,6 +38,24 @@ def test_what_is_no_model_is_named(thing):
     assert class_name(type(thing)) in str(refused.value)
 
 
-def test_classes_are_named_as_they_are_imported():
-    assert class_name(LogisticRegression) == "sklearn.linear_model.LogisticRegression"
-    assert class_name(int) == "int"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "int",
+        "sklearn.linear_model.LogisticRegression",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.feature_extraction.text.CountVectorizer",
+        "xgboost.sklearn.XGBClassifier",
+        "lightgbm.sklearn.LGBMClassifier",
+        "torch.nn.modules.linear.Linear",
+    ],
+)
+def test_a_class_is_named_as_it_is_imported(name):
+    module, _, kind = name.rpartition(".")
+    found = getattr(pytest.importorskip(module or "builtins", exc_type=ImportError), kind)
+    assert class_name(found) == name
+
+
+def test_a_class_of_a_script_or_of_a_private_module_is_named_alone():
+    for module in ("__main__", "_mine.models"):
+        assert class_name(type("Mine", (), {"__module__": module})) == "Mine"
