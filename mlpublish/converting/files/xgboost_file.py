@@ -82,6 +82,9 @@ def _check(document: Any) -> None:
         raise ValueError("trees are lacking")  # XGBoost puts each at the place of its number
     for tree in model["trees"]:
         _check_tree(tree, told["num_feature"], results)
+    vectors = any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in model["trees"])
+    if model["trees"] and not vectors and len(set(model["tree_info"])) != results:
+        raise ValueError("it has no trees for some of its results")
 
 
 def _check_tree(tree: Mapping[str, Any], features: int, results: int) -> None:
