@@ -130,7 +130,7 @@ class _Planner:
     def plan(self) -> Plan:
         if self._is_one_program():
             self._known = {id(leaf): replace(self._known[id(leaf)], kind=Kind.FLOAT_ROW) for leaf in self._leaves}
-            self._line.stages.append(partial(program_alone, self._answer, tuple(self._leaves)))
+            self._line.stages.append(partial(program_alone, _of_one_node(self._answer), tuple(self._leaves)))
             self._line.has_program = True
         elif isinstance(self._answer, Classified):
             self._add_classes(self._answer)
@@ -202,6 +202,13 @@ class _Planner:
             self._line.values(node, answer.numbers[0].name)
         else:
             self._line.add_program(answer)
+
+
+def _of_one_node(answer: Answer) -> Answer:
+    """As a program tells it: the label is that of its largest output, and its outputs are the probabilities."""
+    if isinstance(answer, Classified) and answer.probabilities is not None:
+        return replace(answer, scores=answer.probabilities)
+    return answer
 
 
 def _leaves(answer: Answer, order: Sequence[str]) -> list[Node]:

@@ -7,7 +7,17 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, Nearest
 
 from mlpublish.converting.graph.algebra import Nearest
 from mlpublish.errors import ConversionError
-from tests.converting.of_sklearn.agreeing import AMOUNT, HELD_OUT, ROWS, THREE, TWO, assert_classifies, assert_predicts, of
+from tests.converting.of_sklearn.agreeing import (
+    AMOUNT,
+    HELD_OUT,
+    ROWS,
+    THREE,
+    TWO,
+    assert_classifies,
+    assert_predicts,
+    of,
+)
+from tests.converting.of_sklearn.filed import assert_filed
 
 NEW = np.vstack([HELD_OUT[:25], ROWS[:5], HELD_OUT[25:]])  # some are training rows: at distance 0
 
@@ -116,5 +126,7 @@ def test_the_nearest_centroid_wins(target, settings):
 
 @pytest.mark.skipif(not hasattr(NearestCentroid, "predict_proba"), reason="scikit-learn 1.6")
 @pytest.mark.parametrize("target", [TWO, THREE], ids=["two classes", "three"])
-def test_a_centroid_has_a_prior(target):
-    assert_classifies(NearestCentroid(priors="empirical").fit(ROWS, target))
+def test_a_centroid_has_a_prior(target, tmp_path):
+    model = NearestCentroid(priors="empirical").fit(ROWS, target)
+    assert_classifies(model)
+    assert_filed(model, tmp_path, rows=HELD_OUT[:26], within=1e-5)
