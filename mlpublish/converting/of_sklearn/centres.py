@@ -7,19 +7,22 @@ import numpy as np
 from mlpublish.converting.graph.algebra import Distances, Linear
 from mlpublish.converting.graph.node import Doubles, Node, picked
 
+_ROUNDING = 1e-12
+
 
 def apart(x: Node, centres: Doubles, *, weights: Doubles | None = None, power: float = 2.0) -> Node:
     """Distances without the features that are the same for all classes.
 
     A feature that was constant in training adds as much to every distance. In a row where it is something else that may be so
-    much that float32 keeps nothing of what the classes differ by.
+    much that float32 keeps nothing of what the classes differ by. Means of one number over unlike many rows round apart; so
+    little is far below what float32 has of the feature at all.
 
     Args:
         centres: (classes, features).
         weights: (classes, features); None for 1.
         power: as that of Distances.
     """
-    same = (centres == centres[:1]).all(axis=0)
+    same = np.isclose(centres, centres[:1], rtol=_ROUNDING, atol=0).all(axis=0)
     if weights is not None:
         same &= (weights == weights[:1]).all(axis=0)
     kept = np.flatnonzero(~same)

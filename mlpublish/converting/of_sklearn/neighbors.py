@@ -14,6 +14,7 @@ from mlpublish.converting.graph.algebra import Distances, Linear, Nearest, Softm
 from mlpublish.converting.graph.answer import Classified
 from mlpublish.converting.graph.columnwise import Scaled, times
 from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.of_sklearn.centres import apart
 from mlpublish.converting.of_sklearn.reading import Reader, finite, labels_of
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
@@ -85,12 +86,12 @@ def _near_centroid(step: Any, x: Node) -> Classified:
     labels, centroids = labels_of(step.classes_), finite(step.centroids_, step, "centroids_")
     if step.metric not in ("euclidean", "manhattan"):
         raise _refused(step, "metric", f"with the metric {step.metric}", "Use metric='euclidean' or 'manhattan'.")
-    discriminant = _discriminant(step, x) if hasattr(step, "predict_proba") else None
+    discriminant = _differing(step, x) if hasattr(step, "predict_proba") else None
     probabilities = None if discriminant is None else Softmax(of=discriminant)
     if np.isclose(getattr(step, "class_prior_", 1 / len(labels)), 1 / len(labels)).all():
         power = 2.0 if step.metric == "euclidean" else 1.0
         return Classified(
-            classes=labels, scores=times(Distances(of=x, points=centroids, power=power), -1), probabilities=probabilities
+            classes=labels, scores=times(apart(x, centroids, power=power), -1), probabilities=probabilities
         )
     if discriminant is None:
         raise _refused(step, "priors", "with unequal priors and this metric", "Use metric='euclidean'.")
@@ -99,18 +100,33 @@ def _near_centroid(step: Any, x: Node) -> Classified:
 
 def _discriminant(step: Any, x: Node) -> Node:
     """Squared distances in within-class deviations, and the priors' logarithms."""
+    centroids, weights = _weighted(step)
+    return _with_priors(step, Distances(of=x, points=centroids, weights=weights))
+
+
+def _differing(step: Any, x: Node) -> Node:
+    """The discriminant less what is the same for all classes."""
+    centroids, weights = _weighted(step)
+    return _with_priors(step, apart(x, centroids, weights=weights))
+
+
+def _weighted(step: Any) -> tuple[Doubles, Doubles]:
+    """Centroids, and a weight for each feature of theirs."""
     deviations = finite(step.within_class_std_dev_, step, "within_class_std_dev_").ravel()
     centroids = finite(step.centroids_, step, "centroids_")
-    weights = np.broadcast_to(1 / np.where(deviations == 0, 1, deviations) ** 2, centroids.shape).copy()
+    return centroids, np.broadcast_to(1 / np.where(deviations == 0, 1, deviations) ** 2, centroids.shape).copy()
+
+
+def _with_priors(step: Any, distances: Node) -> Node:
     priors = np.log(finite(step.class_prior_, step, "class_prior_"))
-    return Scaled(of=Distances(of=x, points=centroids, weights=weights), shift=-2 * priors, scale=np.full(len(centroids), -1.0))
+    return Scaled(of=distances, shift=-2 * priors, scale=np.full(len(priors), -1.0))
 
 
 def _decide_centroid(step: Any, x: Node) -> Node:
-    scores = _discriminant(step, x)
+    """Of two classes the difference of their scores; of more the scores as they are, whole."""
     if len(step.classes_) > 2:
-        return scores
-    return Linear(of=scores, weights=np.array([[-1.0, 1.0]]), offset=np.zeros(1))
+        return _discriminant(step, x)
+    return Linear(of=_differing(step, x), weights=np.array([[-1.0, 1.0]]), offset=np.zeros(1))
 
 
 READERS: Mapping[str, Reader] = {

@@ -5,7 +5,9 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid, RadiusNeighborsClassifier
 
+from mlpublish.converting.from_sklearn import SklearnSource
 from mlpublish.converting.graph.algebra import Nearest
+from mlpublish.coreml.evaluate import load
 from mlpublish.errors import ConversionError
 from tests.converting.of_sklearn.agreeing import (
     AMOUNT,
@@ -13,6 +15,7 @@ from tests.converting.of_sklearn.agreeing import (
     ROWS,
     THREE,
     TWO,
+    asked,
     assert_classifies,
     assert_predicts,
     of,
@@ -130,3 +133,30 @@ def test_a_centroid_has_a_prior(target, tmp_path):
     model = NearestCentroid(priors="empirical").fit(ROWS, target)
     assert_classifies(model)
     assert_filed(model, tmp_path, rows=HELD_OUT[:26], within=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"metric": "manhattan"}, {"shrink_threshold": 0.3}], ids=lambda each: str(each))
+@pytest.mark.parametrize("target", [TWO, THREE], ids=["two classes", "three"])
+@pytest.mark.parametrize("constant", [3.0, 0.1], ids=["exact", "rounded"])
+def test_a_column_that_was_constant_may_move_far(constant, target, settings, tmp_path):
+    """It adds as much to every distance, and more than float32 has digits for."""
+    model = NearestCentroid(**settings).fit(_widened(ROWS, constant), target)
+    rows = _widened(HELD_OUT[:25], constant + 1e6)
+    source = SklearnSource(
+        model
+    )  # no gate: probabilities of a column that has only rounding errors are the library's own noise
+    saved = load(source.write(tmp_path, "moved", samples=rows, precision="float32", target="iOS16"))
+    got = saved.predict_rows(source.inputs(rows))
+    np.testing.assert_array_equal(got["classLabel"], asked(model.predict, rows))
+
+
+@pytest.mark.skipif(not hasattr(NearestCentroid, "predict_proba"), reason="scikit-learn 1.6")
+@pytest.mark.parametrize("priors", ["uniform", "empirical"])
+@pytest.mark.parametrize("target", [TWO, THREE], ids=["two classes", "three"])
+def test_probabilities_keep_their_digits_when_a_constant_column_moves_far(target, priors, tmp_path):
+    model = NearestCentroid(priors=priors).fit(_widened(ROWS, 3.0), target)
+    assert_filed(model, tmp_path, rows=_widened(HELD_OUT[:25], 1e5), within=1e-4)
+
+
+def _widened(rows: np.ndarray, constant: float) -> np.ndarray:
+    return np.column_stack([rows, np.full(len(rows), constant)])
