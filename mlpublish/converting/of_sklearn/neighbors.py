@@ -90,9 +90,7 @@ def _near_centroid(step: Any, x: Node) -> Classified:
     probabilities = None if discriminant is None else Softmax(of=discriminant)
     if np.isclose(getattr(step, "class_prior_", 1 / len(labels)), 1 / len(labels)).all():
         power = 2.0 if step.metric == "euclidean" else 1.0
-        return Classified(
-            classes=labels, scores=times(apart(x, centroids, power=power), -1), probabilities=probabilities
-        )
+        return Classified(classes=labels, scores=times(apart(x, centroids, power=power), -1), probabilities=probabilities)
     if discriminant is None:
         raise _refused(step, "priors", "with unequal priors and this metric", "Use metric='euclidean'.")
     return Classified(classes=labels, scores=discriminant, probabilities=probabilities)

@@ -138,6 +138,7 @@ def test_a_centroid_has_a_prior(target, tmp_path):
 @pytest.mark.parametrize("settings", [{}, {"metric": "manhattan"}, {"shrink_threshold": 0.3}], ids=lambda each: str(each))
 @pytest.mark.parametrize("target", [TWO, THREE], ids=["two classes", "three"])
 @pytest.mark.parametrize("constant", [3.0, 0.1], ids=["exact", "rounded"])
+@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_ has at least 1 zero:UserWarning")
 def test_a_column_that_was_constant_may_move_far(constant, target, settings, tmp_path):
     """It adds as much to every distance, and more than float32 has digits for."""
     model = NearestCentroid(**settings).fit(_widened(ROWS, constant), target)
@@ -153,6 +154,7 @@ def test_a_column_that_was_constant_may_move_far(constant, target, settings, tmp
 @pytest.mark.skipif(not hasattr(NearestCentroid, "predict_proba"), reason="scikit-learn 1.6")
 @pytest.mark.parametrize("priors", ["uniform", "empirical"])
 @pytest.mark.parametrize("target", [TWO, THREE], ids=["two classes", "three"])
+@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_ has at least 1 zero:UserWarning")
 def test_probabilities_keep_their_digits_when_a_constant_column_moves_far(target, priors, tmp_path):
     model = NearestCentroid(priors=priors).fit(_widened(ROWS, 3.0), target)
     assert_filed(model, tmp_path, rows=_widened(HELD_OUT[:25], 1e5), within=1e-4)
