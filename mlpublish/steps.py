@@ -47,6 +47,8 @@ from mlpublish.trust.releases import read_release
 from mlpublish.trust.verify import verify as verify_verb
 
 BUNDLE_TYPE = "application/zip"
+TABLES = {"text/csv": ".csv", "application/vnd.apache.parquet": ".parquet", "application/x-parquet": ".parquet"}
+"""Media types of tables; a content-addressed store keeps no suffixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Work:
 
     def fetch(self, artifact: Artifact, name: str) -> Path:
         return self.store.fetch(artifact, self.folder / name)
+
+    def samples(self, artifact: Artifact) -> object:
+        """Samples, read as what the artifact's media type says that they are, or else its name."""
+        kind = artifact.media_type.partition(";")[0].strip().lower()
+        suffix = TABLES.get(kind) or Path(artifact.uri).suffix.lower()
+        return read_samples(self.fetch(artifact, f"samples{suffix if suffix in TABLES.values() else '.npz'}"))
 
 
 def run_json(name: str, payload: Mapping[str, Any], *, store: str = "file:artifacts") -> dict[str, Any]:
@@ -95,7 +103,7 @@ def _token(reference: str | None) -> str | None:
 
 
 def _convert(given: ConvertIn, work: Work) -> ConvertOut:
-    samples = None if given.samples is None else read_samples(work.fetch(given.samples, "samples.npz"))
+    samples = None if given.samples is None else work.samples(given.samples)
     converted = convert_verb(
         given.model,
         name=given.name,
@@ -220,7 +228,7 @@ def _release(given: ReleaseIn, work: Work) -> PublishOut:
         version=given.version,
         platform=given.platform,
         channel=given.channel,
-        samples=None if given.samples is None else read_samples(work.fetch(given.samples, "samples.npz")),
+        samples=None if given.samples is None else work.samples(given.samples),
         repository=given.repository,
         signer=given.key,
         token=_token(given.token),

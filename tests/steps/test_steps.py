@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from skops.io import dump
 
 from mlpublish import steps
 from mlpublish.errors import DigestMismatch, FormatError, MlpublishError, NotFound, RecipeError
@@ -111,3 +118,25 @@ def test_the_schema_refuses_what_the_step_refuses(step):
         step("channel", app="com.acme.digits", app_version=2.0, to="file:x", release=1)
     with pytest.raises(FormatError):
         steps.run_json("channel", {"app": "com.acme.digits", "app_version": 2.0, "to": "file:x", "release": 1})
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("told", ["media type", "name", "neither"])
+def test_samples_may_be_a_table(step, tmp_path, form, told):
+    """Of a model on named columns: what has no suffix in the store is told by its media type."""
+    frame = pd.DataFrame({"age": [30.0, 41.0, 25.0, 60.0], "city": ["Rome", "Oslo", "Rome", "Bern"]})
+    model = make_pipeline(ColumnTransformer([("city", OneHotEncoder(), ["city"])], remainder="passthrough"), Ridge())
+    dump(model.fit(frame, [1.0, 2.0, 3.0, 4.0]), tmp_path / "model.skops")
+    held = tmp_path / f"held.{form}"
+    frame.to_csv(held, index=False) if form == "csv" else frame.to_parquet(held)
+    types = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+    media_type = types[form] if told == "media type" else "application/octet-stream"
+    samples = asdict(steps.ArtifactStore(str(tmp_path / "store")).keep(held, media_type))
+    if told == "name":
+        samples["uri"] = f"file:{held}"
+    if told == "neither":
+        with pytest.raises(RecipeError, match="holds no arrays"):
+            step("convert", model=str(tmp_path / "model.skops"), samples=samples)
+        return
+    converted = step("convert", model=str(tmp_path / "model.skops"), samples=samples)
+    assert float(converted["max_rel_diff"]) < 1e-5
