@@ -133,7 +133,6 @@ def emitted(mb: Any, ends: Sequence[Node], begun: Mapping[int, Any]) -> dict[int
 
 
 def _handed_on(mb: Any, number: Number, x: Any, alone: bool) -> Any:
-    """An output under its name."""
-    if not alone:
-        return mb.squeeze(x=x, axes=[0], name=number.name)
-    return mb.cast(x=x, dtype="int32", name=number.name) if number.whole else mb.identity(x=x, name=number.name)
+    """An output under its name; a whole number, which only a file's end is, as int32."""
+    given = x if alone else mb.squeeze(x=x, axes=[0])
+    return mb.cast(x=given, dtype="int32", name=number.name) if number.whole else mb.identity(x=given, name=number.name)

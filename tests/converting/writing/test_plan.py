@@ -241,6 +241,24 @@ def test_a_forest_that_reads_a_forest(tmp_path):
     np.testing.assert_array_equal(load(path).predict_rows(plan.features(rows))["y"], values(second, rows)[:, 0])
 
 
+@pytest.mark.parametrize(
+    ("model", "rows", "kind"),
+    [
+        (KMeans(3, n_init=1, random_state=0), ROWS, "mlProgram"),
+        (make_pipeline(TOWN, KMeans(3, n_init=1, random_state=0)), TOWNS, "pipeline"),
+        (IsolationForest(n_estimators=3, random_state=0), ROWS, "pipeline"),
+    ],
+    ids=["alone", "behind texts", "anomalies"],
+)
+def test_a_whole_number_is_one_in_a_pipeline_too(tmp_path, model, rows, kind):
+    converted = convert(model.fit(rows), name="m", samples=rows, out=tmp_path, progress=False)
+    declared = {each.name: each.dtype for each in converted.interface.outputs}
+    assert (converted.kind, declared["prediction"], declared.get("score", "float32")) == (kind, "int32", "float32")
+    got = load(converted.path).predict_rows(SklearnSource(model).inputs(rows))
+    assert (got["prediction"].dtype, got["prediction"].tolist()) == (np.int32, model.predict(rows).reshape(-1, 1).tolist())
+    check(read(converted.path))
+
+
 def test_names_between_stages_are_nobody_elses(tmp_path):
     frame = pd.DataFrame(ROWS, columns=["columns", "scaled", "columns2", "computed"])
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, TWO)
