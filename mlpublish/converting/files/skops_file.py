@@ -10,10 +10,11 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+from mlpublish.converting.files.skops_archive import unpacked
 from mlpublish.converting.files.skops_boosters import BOOSTERS, check_boosters
 from mlpublish.converting.quiet import silence
 from mlpublish.errors import ConversionError, MissingExtra
-from mlpublish.shown import cut
+from mlpublish.shown import cut, fact
 
 _METRICS = ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
 _SCORES = ("chi2", "f_classif", "f_regression")
@@ -50,7 +51,7 @@ def opened_skops(path: Path, content: bytes) -> object:
     """Load a model.
 
     Raises:
-        ConversionError: it is no such file, or holds types that are not trusted; the error names them.
+        ConversionError: it is no such file, unpacks to too much, or holds types that are not trusted; the error names them.
         MissingExtra: skops is not installed.
     """
     try:
@@ -61,6 +62,7 @@ def opened_skops(path: Path, content: bytes) -> object:
         raise _unreadable(path, "it is no archive of skops")
     try:
         with silence():
+            content = unpacked(content)
             unknown = skops.io.get_untrusted_types(data=content)
             strange = sorted(set(unknown) - TRUSTED)
             if not strange:
@@ -70,9 +72,10 @@ def opened_skops(path: Path, content: bytes) -> object:
                 return model
     except ConversionError as exc:
         raise _unreadable(path, exc.problem.rstrip(".")) from exc
+    except RecursionError as exc:
+        raise _unreadable(path, "its schema is nested too deeply") from exc
     except Exception as exc:  # a file that was changed raises every kind
-        lines = str(exc).splitlines()
-        raise _unreadable(path, lines[0].rstrip(".") if lines else type(exc).__name__) from exc
+        raise _unreadable(path, fact(exc)) from exc
     raise ConversionError(
         f"{path} holds types that are not trusted: {cut(', '.join(strange), 500)}.",
         remedy="If you trust them, load it with skops.io.load(file, trusted=[…]) and give the object.",
@@ -80,5 +83,5 @@ def opened_skops(path: Path, content: bytes) -> object:
     )
 
 
-def _unreadable(path: Path, fact: str) -> ConversionError:
-    return ConversionError(f"{path} cannot be read: {fact}.", remedy="Write it again with skops.io.dump.", field="model")
+def _unreadable(path: Path, told: str) -> ConversionError:
+    return ConversionError(f"{path} cannot be read: {told}.", remedy="Write it again with skops.io.dump.", field="model")
