@@ -18,6 +18,7 @@ from mlpublish.coreml.compare import Answers
 from mlpublish.coreml.schema import Message
 from mlpublish.errors import ConversionError
 from mlpublish.formats.evidence import Provenance
+from mlpublish.shown import fact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ class TorchSource:
                 _convert(ct, self._module, first, precision, target).save(str(path))
             except Exception as exc:  # the converter raises every kind, from KeyError to its own
                 raise ConversionError(
-                    f"coremltools cannot convert {self.provenance.source}: {_first_line(exc)}",
+                    f"coremltools cannot convert {self.provenance.source}: {fact(exc)}.",
                     remedy="Replace the operation that is named in the module, or register it with coremltools.",
                     field="model",
                 ) from exc
@@ -76,7 +77,7 @@ class TorchSource:
             answer = self._module(batch)
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as exc:
             raise ConversionError(
-                f"The module does not take a sample of shape {tuple(batch.shape)}, {batch.dtype}: {_first_line(exc)}",
+                f"The module does not take a sample of shape {tuple(batch.shape)}, {batch.dtype}: {fact(exc)}.",
                 remedy="Give samples whose first axis is the row and whose rows the module takes in a batch of one.",
                 field="samples",
             ) from exc
@@ -167,8 +168,3 @@ def _array(answer: Tensor) -> NDArray[np.generic]:
 
 def _border(tensor: Tensor) -> type[np.float32] | type[np.int32]:
     return np.float32 if tensor.is_floating_point() else np.int32
-
-
-def _first_line(exc: Exception) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return (lines[0] if lines else type(exc).__name__)[:300]

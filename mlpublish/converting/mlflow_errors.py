@@ -15,6 +15,7 @@ from mlpublish.errors import (
     NotFound,
     PublishError,
 )
+from mlpublish.shown import fact
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -71,17 +72,17 @@ def answering() -> Iterator[None]:
 
 
 def _error(uri: str, exc: MlflowException) -> MlpublishError:
-    fact = str(exc).splitlines()[0].rstrip(".")
-    if fact.startswith(_GONE) or (fact.startswith(_DOWNLOADING) and ("404" in str(exc) or "No such file" in str(exc))):
+    told = fact(exc)
+    if told.startswith(_GONE) or (told.startswith(_DOWNLOADING) and ("404" in str(exc) or "No such file" in str(exc))):
         return _lost(uri)
-    if exc.error_code in _MISSING or "not found" in fact or fact.startswith("No versions"):
+    if exc.error_code in _MISSING or "not found" in told or told.startswith("No versions"):
         return NotFound(
-            f"{uri} is not in MLflow: {fact}.",
+            f"{uri} is not in MLflow: {told}.",
             remedy="Check the URI, and that MLFLOW_TRACKING_URI is the right store.",
             field="model",
         )
     return _unanswered(exc) or ConversionError(
-        f"MLflow cannot give {uri}: {fact}.",
+        f"MLflow cannot give {uri}: {told}.",
         remedy="Use models:/<name>@<alias>, models:/<name>/<version> or runs:/<id>/<path>.",
         field="model",
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlpublish.converting.graph.node import Doubles, Places
 from mlpublish.errors import ConversionError
+from mlpublish.shown import fact
 
 Block: TypeAlias = Mapping[str, str]
 
@@ -120,7 +121,7 @@ def _check_results(head: Block, trees: int) -> None:
 
 
 def _fact(exc: Exception) -> str:
-    return f"it lacks {exc.args[0]}" if isinstance(exc, KeyError) else str(exc).splitlines()[0]
+    return f"it lacks {exc.args[0]}" if isinstance(exc, KeyError) else fact(exc)
 
 
 def _block(text: str) -> Block:

@@ -14,6 +14,7 @@ from typing import Any
 from mlpublish.converting.files import ubjson
 from mlpublish.converting.quiet import silence
 from mlpublish.errors import ConversionError, MissingExtra
+from mlpublish.shown import fact
 
 _COLUMNS = ("left_children", "right_children", "parents", "split_indices", "split_conditions", "default_left")
 _FROM = re.compile(r"^\[[\d:]+\] \S+: (Check failed: )?")
@@ -136,16 +137,16 @@ def _check_categories(tree: Mapping[str, Any]) -> None:
 
 def fact_of(exc: Exception) -> str:
     """XGBoost's message without the time, the source line and the stack."""
-    return _FROM.sub("", str(exc).splitlines()[0]).strip(" .:")
+    return _FROM.sub("", fact(exc)).strip(" .:")
 
 
 def _fact(exc: Exception) -> str:
     if isinstance(exc, AttributeError | TypeError):
         return "something in it is of another type"
-    return f"it lacks {exc.args[0]}" if isinstance(exc, KeyError) else str(exc).splitlines()[0].rstrip(".")
+    return f"it lacks {exc.args[0]}" if isinstance(exc, KeyError) else fact(exc)
 
 
-def _no_model(path: Path, fact: str) -> ConversionError:
+def _no_model(path: Path, told: str) -> ConversionError:
     return ConversionError(
-        f"{path} is no whole model of XGBoost: {fact}.", remedy="Write it again with Booster.save_model.", field="model"
+        f"{path} is no whole model of XGBoost: {told}.", remedy="Write it again with Booster.save_model.", field="model"
     )
