@@ -66,10 +66,11 @@ def _raw(step: Any, x: Node, *, times: float = 1.0, over_zero: float = 0.0) -> N
         times: times this.
         over_zero: and this, last of all.
     """
+    rate = step.learning_rate * times
     begin = _Beginning(step)
     width = step.estimators_.shape[1]
     members = [
-        trees.tree_of(tree, finite(step.learning_rate * times * tree.tree_.value[:, 0], step, "estimators_"), (result,))
+        trees.tree_of(tree, finite(rate * tree.tree_.value[:, 0], step, "estimators_"), (result,), width=x.width)
         for stage in step.estimators_
         for result, tree in enumerate(stage)
     ]

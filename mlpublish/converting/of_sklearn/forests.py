@@ -14,6 +14,8 @@ from mlpublish.converting.of_sklearn.reading import Reader, finite
 
 def _forest(step: Any, x: Node, results: Callable[[Any], Doubles]) -> list[Node]:
     """Every tree, as an ensemble of its own."""
+    for tree in step.estimators_:
+        trees.check(tree, x.width)
     missing = trees.takes_missing(step)
     return [trees.of_one(tree, x, finite(results(tree), step, "estimators_"), missing=missing) for tree in step.estimators_]
 

@@ -43,6 +43,9 @@ def _raw(step: Any, x: Node) -> Trees:
     if step.is_categorical_ is not None and any(step.is_categorical_):
         raise _categorical(step, np.flatnonzero(step.is_categorical_).tolist())
     stages, base = _held(step)
+    for stage in stages:
+        for tree in stage:
+            _check(step, tree.nodes, x.width)
     members = tuple(_tree(step, tree.nodes, result) for stage in stages for result, tree in enumerate(stage))
     return Trees(of=x, trees=members, base=base, rounds=False, takes_missing=True)
 
@@ -61,6 +64,13 @@ def _held(step: Any) -> tuple[Any, tuple[float, ...]]:
             remedy="Use a release of scikit-learn that mlpublish/docs/sources.md names.",
             field="model",
         ) from exc
+
+
+def _check(step: Any, nodes: Any, width: int) -> None:
+    inner = nodes["is_leaf"] == 0
+    splits = nodes[inner]
+    children = np.stack([splits["left"], splits["right"]]).astype(np.int64)
+    trees.check_nodes(step, inner, children, splits["feature_idx"], width)
 
 
 def _tree(step: Any, nodes: Any, result: int) -> Tree:

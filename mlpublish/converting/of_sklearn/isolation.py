@@ -39,6 +39,8 @@ def _decide(step: Any, x: Node) -> Node:
 
 def _depths(step: Any, x: Node) -> Node:
     """How deep a row falls, over all trees."""
+    for tree, features in zip(step.estimators_, step.estimators_features_, strict=True):
+        trees.check(tree, min(len(features), x.width))
     missing, parts = trees.takes_missing(step), []
     for tree, features in zip(step.estimators_, step.estimators_features_, strict=True):
         subspace = Subspace(x, features)

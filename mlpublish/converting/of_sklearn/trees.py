@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpublish.converting.graph.answer import Classified, Labels
 from mlpublish.converting.graph.machines import LEAF, Mode, Tree, Trees
-from mlpublish.converting.graph.node import Doubles, Node
+from mlpublish.converting.graph.node import Doubles, Flags, Node, Places
 from mlpublish.converting.of_sklearn.reading import Reader, finite, labels_of
 from mlpublish.converting.source import class_name
 from mlpublish.errors import ConversionError
@@ -19,12 +19,14 @@ from mlpublish.errors import ConversionError
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def tree_of(step: Any, values: Doubles, adds_to: tuple[int, ...]) -> Tree:
+def tree_of(step: Any, values: Doubles, adds_to: tuple[int, ...], *, width: int) -> Tree:
     """The splits of one fitted tree.
 
     Args:
         values: (nodes, results), what its leaves say.
+        width: how many features it looks at.
     """
+    check(step, width)
     held = step.tree_
     leaf = held.children_left == LEAF
     # infinite where only a missing value goes right: every number goes left
@@ -39,6 +41,40 @@ def tree_of(step: Any, values: Doubles, adds_to: tuple[int, ...]) -> Tree:
         values=values,
         adds_to=adds_to,
     )
+
+
+def check(step: Any, width: int) -> None:
+    """Look through the nodes of one fitted tree, of so many features: before that, the library is asked nothing.
+
+    Raises:
+        ConversionError: they do not hang together.
+    """
+    held = step.tree_
+    inner = held.children_left != LEAF
+    children = np.stack([held.children_left, held.children_right])[:, inner]
+    check_nodes(step, inner, children, held.feature[inner], width)
+
+
+def check_nodes(step: Any, inner: Flags, children: Places, features: Places, width: int) -> None:
+    """A model that came in a file may have been changed: scikit-learn follows any number, outside of a tree or in a circle.
+
+    Args:
+        inner: which nodes split.
+        children: (2, splits).
+        features: (splits,).
+        width: how many features there are.
+
+    Raises:
+        ConversionError: a node is not the child of exactly one that stands before it, or asks a feature that is not there.
+    """
+    nodes = np.sort(children.ravel())
+    whole = len(inner) > 0 and np.array_equal(nodes, np.arange(1, len(inner))) and (children > np.flatnonzero(inner)).all()
+    if not whole or ((features < 0) | (features >= width)).any():
+        raise ConversionError(
+            f"{class_name(type(step))} holds a tree whose nodes do not hang together.",
+            remedy="Fit the model and save it again.",
+            field="model",
+        )
 
 
 def constant(values: Doubles) -> Tree:
@@ -77,7 +113,7 @@ def of_one(step: Any, x: Node, results: Doubles, *, missing: bool | None = None)
         missing: whether missing values are answered to; None for what the tree itself does.
     """
     width = results.shape[1]
-    tree = tree_of(step, results, tuple(range(width)))
+    tree = tree_of(step, results, tuple(range(width)), width=x.width)
     asked = takes_missing(step) if missing is None else missing
     return Trees(of=x, trees=(tree,), base=(0.0,) * width, rounds=True, takes_missing=asked)
 
