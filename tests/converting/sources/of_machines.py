@@ -160,7 +160,9 @@ def _committees() -> Iterator[Entry]:
         binary=(lambda: ensemble.StackingClassifier(classifiers, LogisticRegression(), cv=2), TWO),
         three_classes=(lambda: ensemble.StackingClassifier(classifiers, LogisticRegression(), cv=2), TEXTS),
         with_the_rows=(
-            lambda: ensemble.StackingClassifier(classifiers, DecisionTreeClassifier(max_depth=3), passthrough=True, cv=2),
+            lambda: ensemble.StackingClassifier(
+                classifiers, DecisionTreeClassifier(max_depth=3, random_state=0), passthrough=True, cv=2
+            ),
             THREE,
         ),
         on_support_vectors=(lambda: ensemble.StackingClassifier([("machine", _scaled(svm.SVC)())], cv=2), TEXTS),
