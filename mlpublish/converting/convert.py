@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpublish.addresses import without_credentials
 from mlpublish.artifacts import ConvertedModel
 from mlpublish.converting.from_coreml import Taking, check_asked
 from mlpublish.converting.from_file import opened_file
@@ -176,6 +177,12 @@ def _origin(model: object, *, trust_pickle: bool) -> Iterator[Origin]:
         with opened_uri(model, trust_pickle=trust_pickle) as origin:
             yield origin
         return
+    if isinstance(model, str) and "://" in model:
+        raise ConversionError(
+            f"{without_credentials(model)} cannot be converted: it is neither a file nor an MLflow URI.",
+            remedy="Download it and name the file, or give an MLflow URI (models:/name@alias).",
+            field="model",
+        )
     if isinstance(model, str | Path):
         yield opened_file(Path(model), trust_pickle=trust_pickle)
     else:

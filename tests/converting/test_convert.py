@@ -13,7 +13,7 @@ from mlpublish.converting.convert import convert
 from mlpublish.coreml import golden
 from mlpublish.coreml.evaluate import EXECUTOR, load
 from mlpublish.coreml.package import files_of
-from mlpublish.errors import ConversionError, MlpublishError, ParityError, RecipeError, StorageError
+from mlpublish.errors import ConversionError, MlpublishError, NotFound, ParityError, RecipeError, StorageError
 from mlpublish.formats.evidence import Tolerance
 
 
@@ -91,7 +91,8 @@ def _fails(binary, digits, out, **settings):
         ({"samples": np.zeros((0, 64))}, ConversionError, "samples"),
         ({"model": 3j}, ConversionError, "model"),
         ({"model": "net.pt2"}, ConversionError, "model"),
-        ({"model": Path("net.skops")}, ConversionError, "model"),
+        ({"model": Path("net.skops")}, NotFound, "model"),
+        ({"model": "s3://u:hunter2@x/net.skops"}, ConversionError, "model"),
         ({"model": "net.mlpackage"}, ConversionError, "model"),
     ],
     ids=str,

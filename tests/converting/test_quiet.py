@@ -11,6 +11,15 @@ import pytest
 from mlpublish.converting.quiet import signals_held
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C as a program in the foreground has it: a shell's background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_under_a_bare_except_comes_afterwards():
     before = signal.getsignal(signal.SIGINT)
     went_on = []
