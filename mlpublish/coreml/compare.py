@@ -66,17 +66,20 @@ class Difference:
     labels: float | None
 
 
-def difference(got: Answers, want: Answers) -> Difference:
+def difference(got: Answers, want: Answers, *, only: str | None = None) -> Difference:
     """Compare two sets of answers to the same samples.
 
     Labels are compared by equality, scores also by their largest column; of wanted scores that are equal but for ``TIE``, any
     may be the choice. The columns of probabilities are brought into the wanted order of the classes first. A NaN anywhere makes
     a difference of NaN.
 
+    Args:
+        only: the one output that is compared; by default all that are wanted.
+
     Raises:
         ConversionError: an output is missing or has another shape.
     """
-    pairs = paired(got, want)
+    pairs = paired(got, want) if only is None else (_pair(got, want, only),)
     agreed = [float(np.mean(_same_label(each, want))) for each in pairs if not each.is_numbers]
     agreed += [_same_choice(each.got, each.want) for each in pairs if each.name in want.scores]
     worst = [numbers_apart(each) for each in pairs if each.is_numbers]
@@ -123,9 +126,10 @@ def numbers_apart(pair: Pair) -> tuple[float, float]:
 def _same_label(pair: Pair, want: Answers) -> NDArray[np.bool_]:
     """Per place whether the label is the wanted one, or one whose wanted score is as large."""
     same: NDArray[np.bool_] = np.asarray(pair.got == pair.want).reshape(-1)
-    if len(want.scores) != 1 or not want.classes or same.all() or len(same) != len(want.outputs[want.scores[0]]):
+    told = [want.outputs[name] for name in want.scores if name in want.outputs]
+    if len(told) != 1 or told[0].shape != (len(same), len(want.classes)) or same.all():
         return same
-    scores = want.outputs[want.scores[0]].astype(np.float64)
+    scores = told[0].astype(np.float64)
     places = {label: place for place, label in enumerate(want.classes)}
     for row in np.flatnonzero(~same):
         got, wanted = (places.get(side.reshape(-1)[row].item()) for side in (pair.got, pair.want))

@@ -76,8 +76,7 @@ class Golden:
         Raises:
             ConversionError: an output is missing or has another shape.
         """
-        wanted = self.answers.outputs
-        return {name: difference(got, replace(self.answers, outputs={name: wanted[name]})) for name in wanted}
+        return {name: difference(got, self.answers, only=name) for name in self.answers.outputs}
 
     def replay(self, model: Asked) -> Difference:
         """Ask a model again and compare."""

@@ -87,3 +87,15 @@ def test_a_label_may_be_another_where_the_wanted_scores_are_equal():
     assert difference(_answers(table, ["b", "a", "c"], classes=("a", "b", "c")), want).labels == 1
     assert difference(_answers(table, ["b", "b", "c"], classes=("a", "b", "c")), want).labels == pytest.approx(2 / 3)
     assert difference(_answers(table, ["z", "a", "c"], classes=("a", "b", "c")), want).labels == pytest.approx(2 / 3)
+
+
+def test_one_output_is_compared_alone_with_what_the_others_tell_of_it():
+    table = np.array([[0.5, 0.5], [0.9, 0.1]])
+    want = _answers(table, ["a", "a"], classes=("a", "b"), scores=("p",))
+    got = _answers(table + 1, ["b", "b"], classes=("a", "b"))
+    assert difference(got, want, only="label").labels == 0.5
+    assert difference(got, want, only="label").max_abs == 0
+    assert difference(got, want, only="p").max_abs == 1
+    assert difference(Answers(outputs={"label": got.outputs["label"]}), want, only="label").labels == 0.5
+    lone = Answers(outputs={"label": want.outputs["label"]}, classes=("a", "b"), scores=("p",))
+    assert difference(got, lone).labels == 0
