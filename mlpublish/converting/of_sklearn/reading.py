@@ -61,11 +61,6 @@ def know(readers: Mapping[str, Reader]) -> None:
     _KNOWN.update(readers)
 
 
-def known() -> tuple[str, ...]:
-    """The classes that are read, by their public names."""
-    return tuple(sorted(_KNOWN))
-
-
 def transformed(step: Any, x: Node) -> Node:
     """What ``transform`` makes of x."""
     step, x, reader = _opened(step, x)
